@@ -1,0 +1,24 @@
+"""featx: deep features once, classical classifiers compared honestly.
+
+The names below are loaded when they are first used, so that ``import featx`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_HOMES = {
+    "FeatxError": "featx.errors",
+    "compare": "featx.comparison",
+    "extract": "featx.extraction",
+    "load_features": "featx.matrix",
+}
+__all__ = ["FeatxError", "compare", "extract", "load_features"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'featx' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,57 @@
+"""Class folders: the adapter ``folder``. The name of a folder is the diagnosis. Never looks at pixels.
+
+``root/<diagnosis>/...`` or ``root/{train,val,test}/<diagnosis>/...``; the latter is an official split.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+from featx.datasets.base import Columns, Dataset, Sample, image_files, slug
+from featx.datasets.table_dataset import SPLIT_WORDS
+from featx.errors import DataError
+
+
+class Folder:
+    """The adapter ``folder``."""
+
+    name = "folder"
+    expects = "a folder with one folder of images for each class, or train/, val/, test/ of such"
+    precedence = 0
+
+    def recognise(self, data: Path) -> str | None:
+        """Return the class folders' names where there are at least two."""
+        if not data.is_dir():
+            return None
+        classes = {sample.diagnosis for sample in self._samples(image_files(data))}
+        return ", ".join(sorted(classes)[:8]) if len(classes) > 1 else None
+
+    def read(self, data: Path, *, columns: Columns) -> Dataset:
+        """Read the samples from the paths.
+
+        Raises
+        ------
+        DataError
+            Where there are no images in class folders.
+        """
+        files = image_files(data)
+        samples = self._samples(files)
+        if not samples:
+            raise DataError(f"{data} holds no images in class folders; {self.expects} was expected")
+        loose = Counter("in no class folder" for _ in range(len(files) - len(samples)))
+        return Dataset(slug(data.resolve().name), self.name, data, tuple(samples), dict(loose))
+
+    def _samples(self, files: list[str]) -> list[Sample]:
+        parts = [(path, PurePosixPath(path).parts) for path in files]
+        splits = all(len(p) > 2 and p[0].lower() in SPLIT_WORDS for _, p in parts)
+        return [_sample(path, p, splits) for path, p in parts if len(p) > 1 + splits]
+
+
+def _sample(path: str, parts: tuple[str, ...], splits: bool) -> Sample:
+    attributes = {"split": SPLIT_WORDS[parts[0].lower()]} if splits else {}
+    own = f"image {path}"
+    return Sample(path, path, parts[int(splits)], own, own, attributes)
+
+
+ADAPTER = Folder()

@@ -1,0 +1,289 @@
+"""From a file to pixels: read, decode, trim, resize, as a frozen description that goes into the cache's key.
+
+Nothing here is random and nothing here knows a network: the outcome is ``uint8`` RGB, and :class:`Normalisation` says
+how a runtime turns it into what the weights expect.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from featx.errors import ImageError, UsageError
+from featx.provenance import digest_bytes
+from featx.shelf import Shelf
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+DECODE_RULES = 1  # raised whenever a change here changes a pixel
+MAX_BYTES = 512 * 2**20
+MAX_PIXELS = 89_000_000  # under Pillow's own limit for decompression bombs
+CROP_RATIO = 256 / 224  # the usual short side before a centre crop
+TRIM_FUZZ = 0.2 * 255  # Menegola et al. (2017): border within 20 % of black
+TRIM_KEEP = 0.95  # and then the centre 95 %
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")
+INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "box", "nearest")
+RESIZES = ("squash", "crop")
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """What is done to a ``uint8`` pixel before the network: ``(pixel * scale - mean) / std`` by channel.
+
+    Parameters
+    ----------
+    name : str
+        Its name, or ``weights`` where a weights file brought its own mean.
+    scale : float
+        1/255 or 1.
+    mean, std : tuple of float
+        By channel, after scaling, in the order that the network sees.
+    bgr : bool
+        Whether the network sees blue first.
+    """
+
+    name: str
+    scale: float = 1 / 255
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    bgr: bool = False
+
+
+NORMALISATIONS: Shelf[Normalisation] = Shelf(
+    "normalisation",
+    {
+        "imagenet": Normalisation("imagenet", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+        "mean-only": Normalisation("mean-only", scale=1.0, mean=(123.68, 116.779, 103.939)),
+        "caffe": Normalisation("caffe", scale=1.0, mean=(103.939, 116.779, 123.68), bgr=True),
+        "-1..1": Normalisation("-1..1", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
+        "unit": Normalisation("unit"),
+    },
+)
+
+
+def normalisation(value: str | Mapping[str, Any]) -> Normalisation:
+    """Return a normalisation by name, or one that a weights file brought as ``{"name": ..., "mean": [r, g, b]}``."""
+    if isinstance(value, str):
+        return NORMALISATIONS[value]
+    base = asdict(NORMALISATIONS[value["name"]])
+    return Normalisation(**{**base, "mean": tuple(value["mean"])})
+
+
+@dataclass(frozen=True)
+class Transform:
+    """How an image becomes an array: everything of it is part of the cache's key.
+
+    Parameters
+    ----------
+    size : int
+        Side of the square in pixels.
+    resize : {"squash", "crop"}
+        ``squash`` ignores the aspect ratio, as in Menegola et al. (2017); ``crop`` scales the short side to
+        ``size * 256/224`` and takes the centre.
+    interpolation : str
+        One of ``INTERPOLATIONS``.
+    antialias : bool
+        Whether shrinking takes in all the pixels that it covers.
+    trim : bool
+        Cut a nearly black border first, then keep the centre 95 %, as in Menegola et al. (2017).
+
+    Raises
+    ------
+    UsageError
+        A value that is none of these.
+    """
+
+    size: int = 224
+    resize: str = "squash"
+    interpolation: str = "bilinear"
+    antialias: bool = True
+    trim: bool = False
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.size > 4096:
+            raise UsageError(f"--size takes a side from 1 to 4096 pixels; {self.size} came")
+        if self.resize not in RESIZES or self.interpolation not in INTERPOLATIONS:
+            raise UsageError(f"unknown resize {self.resize!r} or interpolation {self.interpolation!r}")
+        if not self.antialias and self.interpolation in ("lanczos", "box"):
+            raise UsageError(f"{self.interpolation} always antialiases; take bilinear, bicubic or nearest without")
+
+    def describe(self) -> dict[str, Any]:
+        """Return the transform as plain values for the key, decode rules included."""
+        return {"decode": f"pillow, rules {DECODE_RULES}", **asdict(self)}
+
+    def __call__(self, data: bytes) -> np.ndarray:
+        """Decode and resize the bytes of an image file.
+
+        Returns
+        -------
+        numpy.ndarray of uint8, shape (size, size, 3)
+
+        Raises
+        ------
+        ImageError
+            Where the bytes are no image that can be used, with the reason.
+        """
+        image = decode(data)
+        if self.trim:
+            image = trim_border(image)
+        return np.asarray(self._resized(image))
+
+    def _resized(self, image: Image.Image) -> Image.Image:
+        from PIL import Image
+
+        resample = Image.Resampling[self.interpolation.upper()]
+        box = self._box(image.width, image.height)
+        if self.antialias:
+            return image.resize((self.size, self.size), resample, box=box)
+        return image.transform((self.size, self.size), Image.Transform.EXTENT, box, resample)
+
+    def _box(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Return what is resized, in source pixels: resizing only the crop gives the same pixels in less time."""
+        if self.resize == "squash":
+            return (0, 0, width, height)
+        side = min(width, height) / CROP_RATIO
+        left, top = (width - side) / 2, (height - side) / 2
+        return (left, top, left + side, top + side)
+
+
+class Stat(NamedTuple):
+    """Size in bytes and time of change in nanoseconds: what tells an unchanged file without opening it."""
+
+    size: int
+    mtime_ns: int
+
+
+def stat_of(path: str | os.PathLike[str]) -> Stat | None:
+    """Return a file's size and time, or None where there is no such file."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return Stat(found.st_size, found.st_mtime_ns)
+
+
+class Source(NamedTuple):
+    """The bytes of an image file, their sha256 (hex), and the size and time that they were read at."""
+
+    data: bytes
+    sha256: str
+    stat: Stat
+
+
+def read(path: str | os.PathLike[str]) -> Source:
+    """Read an image file's bytes.
+
+    Raises
+    ------
+    ImageError
+        Where it is missing, no regular file, unreadable, empty, or larger than 512 MiB.
+    """
+    try:
+        # without O_NONBLOCK, opening a named pipe would wait for ever
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise ImageError("missing", "no such file") from None
+    except (OSError, ValueError) as error:
+        raise ImageError("unreadable", str(error)) from error
+    with os.fdopen(handle, "rb") as stream:
+        found = os.fstat(stream.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise ImageError("not_a_file", "no regular file")
+        if found.st_size > MAX_BYTES:
+            raise ImageError("too_large", f"{found.st_size} bytes, limit {MAX_BYTES}")
+        try:
+            data = stream.read()
+        except OSError as error:
+            raise ImageError("unreadable", str(error)) from error
+    if not data:
+        raise ImageError("empty", "zero bytes")
+    return Source(data, digest_bytes(data), Stat(len(data), found.st_mtime_ns))
+
+
+def decode(data: bytes) -> Image.Image:
+    """Decode the first frame of an image file to RGB.
+
+    EXIF orientation is applied; grey, palette and CMYK become RGB; alpha is dropped; 16-bit grey is divided by 257;
+    floating point is refused, since nothing says what its black and white are.
+
+    Raises
+    ------
+    ImageError
+        With the reason: ``not_an_image``, ``truncated``, ``too_many_pixels``, ``unsupported_mode``, ``decode_error``.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        image = Image.open(io.BytesIO(data))
+        if image.width * image.height > MAX_PIXELS:
+            raise ImageError("too_many_pixels", f"{image.width} x {image.height}, limit {MAX_PIXELS}")
+        image.load()
+    except UnidentifiedImageError:
+        raise ImageError("not_an_image", "no known image format") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError("too_many_pixels", str(error)) from error
+    except ImageError:
+        raise
+    except Exception as error:  # decoders raise whatever they like; the image is at fault, and the run goes on
+        reason = "truncated" if "truncated" in str(error).lower() else "decode_error"
+        raise ImageError(reason, f"{type(error).__name__}: {error}") from error
+    return _upright(_to_rgb(image), _orientation(image))
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    if image.mode == "F":
+        raise ImageError("unsupported_mode", "floating point pixels")
+    if not image.mode.startswith("I"):
+        return image if image.mode == "RGB" else image.convert("RGB")
+    wide = np.asarray(image).astype(np.int64)  # Pillow's own conversion clips 16-bit values at 255
+    if wide.min() < 0 or wide.max() > 65535:
+        raise ImageError("unsupported_mode", "32-bit pixels")
+    grey = ((wide + 128) // 257).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # a damaged EXIF block says nothing of the orientation; the pixels are sound
+        return 1
+
+
+def _upright(image: Image.Image, orientation: int) -> Image.Image:
+    from PIL.Image import Transpose
+
+    turn = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def trim_border(image: Image.Image) -> Image.Image:
+    """Cut a nearly black border, then keep the centre 95 % (Menegola et al. 2017, released code).
+
+    A pixel is nearly black where its RGB distance to black is within 20 % of the largest. An image that is black
+    throughout keeps its border.
+    """
+    pixels = np.asarray(image, dtype=np.float32)
+    bright = np.sqrt((pixels**2).mean(2)) > TRIM_FUZZ
+    if bright.any():
+        rows, columns = np.flatnonzero(bright.any(1)), np.flatnonzero(bright.any(0))
+        image = image.crop((int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1))
+    width, height = max(1, round(image.width * TRIM_KEEP)), max(1, round(image.height * TRIM_KEEP))
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
