@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -163,7 +164,7 @@ class Stat(NamedTuple):
 def stat_of(path: str | os.PathLike[str]) -> Stat | None:
     """Return a file's size and time, or None where there is no such file."""
     try:
-        found = os.stat(path)
+        found = Path(path).stat()
     except (OSError, ValueError):
         return None
     return Stat(found.st_size, found.st_mtime_ns)

@@ -6,6 +6,7 @@ what else is in the batch. This file knows nothing of images on disk, of the cac
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -43,7 +44,7 @@ class TorchRuntime:
     Parameters
     ----------
     network : torch.nn.Module
-        Float32; it is switched to evaluation mode, its in-place operations are switched off, and it is not trained.
+        Float32; it is switched to evaluation mode, and it is not trained.
     layers : sequence of Tap
         Where features are taken.
     size : int
@@ -99,7 +100,6 @@ class TorchRuntime:
         self._taken: dict[str, torch.Tensor] = {}
         self._calls: dict[str, int] = {}
         self._expected: dict[str, int] | None = None
-        _forbid_in_place(self._network)
         self._hook()
         self.shapes, self.dims = self._probe()
 
@@ -129,10 +129,8 @@ class TorchRuntime:
             pixels = torch.from_numpy(batch).to(self.device).permute(0, 3, 1, 2)
             pixels = pixels.flip(1) if self._bgr else pixels
             pixels = (pixels * self._scale + self._shift).to(self._dtype)
-            try:
+            with contextlib.suppress(_Enough):
                 self._network(pixels.contiguous())
-            except _Enough:
-                pass
         return self._taken
 
     def _vectors(self, taken: torch.Tensor, layer: Tap) -> np.ndarray:
@@ -153,7 +151,8 @@ class TorchRuntime:
 
     def _take(self, name: str, value: Any) -> None:
         """Keep an activation; stop the pass once every layer was called as often as in the probe."""
-        self._taken[name] = value
+        # a copy, since many networks overwrite an activation in place with the next one (fc7-pre by fc7)
+        self._taken[name] = value.clone() if hasattr(value, "clone") else value
         self._calls[name] += 1
         if self._calls == self._expected:
             raise _Enough
@@ -266,10 +265,3 @@ def _affine(normalise: Normalisation, device: str) -> tuple[torch.Tensor, torch.
     std = np.asarray(normalise.std, dtype=np.float64)
     scale, shift = normalise.scale / std, -np.asarray(normalise.mean, dtype=np.float64) / std
     return tuple(torch.tensor(x, dtype=torch.float32, device=device).view(1, 3, 1, 1) for x in (scale, shift))  # type: ignore[return-value]
-
-
-def _forbid_in_place(network: nn.Module) -> None:
-    """Switch off in-place activations, which would overwrite what was taken before them (fc7-pre by fc7)."""
-    for module in network.modules():
-        if getattr(module, "inplace", False):
-            module.inplace = False

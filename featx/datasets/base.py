@@ -186,7 +186,7 @@ def image_files(root: Path) -> list[str]:
     found: list[str] = []
     seen: set[tuple[int, int]] = set()
     for folder, folders, files in os.walk(root, followlinks=True):
-        here = os.stat(folder)
+        here = Path(folder).stat()
         if (here.st_dev, here.st_ino) in seen:
             folders.clear()
             continue

@@ -1,0 +1,5 @@
+"""``python -m featx`` is ``featx``."""
+
+from featx.cli import main
+
+main()

@@ -1,0 +1,383 @@
+"""The shelf of classifiers: how each is made, what is searched, and how one is fitted on a train side.
+
+Hyperparameters are chosen inside the rows that a fit is given, over grouped inner parts; whatever learns (scaler,
+projection, C) learns from those rows alone. This file knows no images and no files.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from featx.errors import UsageError, suggestion
+from featx.folds import inner_parts
+from featx.metrics import ranking_score
+from featx.shelf import Shelf
+
+SCALES = ("l2", "standard", "none")
+INNER_PARTS = 3
+PAPER_GRID = tuple(10.0**power for power in range(-3, 5))  # Menegola et al. (2017), released code
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A kind of classifier.
+
+    Parameters
+    ----------
+    name, help : str
+        Its name on the shelf, and a line on what it is.
+    build : callable
+        Makes the scikit-learn estimator from its hyperparameters and ``seed``.
+    defaults : mapping
+        Hyperparameters that a user may set, with their values where nothing is chosen.
+    grid : mapping of str to tuple
+        What is searched inside each train side; the simplest first.
+    scale : {"l2", "standard", "none"}
+        How rows or columns are scaled by default.
+    linear : bool
+        Whether a rotation of the features leaves it unchanged, so that it may be fitted in the span of its rows.
+    """
+
+    name: str
+    help: str
+    build: Callable[..., Any]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    scale: str = "none"
+    linear: bool = False
+
+
+class Verdict(NamedTuple):
+    """What a fitted classifier says of test rows.
+
+    Attributes
+    ----------
+    scores : numpy.ndarray of float64, shape (n, c)
+        One score a class; the predicted class is the highest.
+    chosen : dict
+        The hyperparameters that were fitted.
+    at_edge : bool
+        Whether one was chosen at the last value of its grid (the simplest end is no limit of the search).
+    converged : bool
+        False where a solver stopped at its limit of iterations.
+    """
+
+    scores: np.ndarray
+    chosen: dict[str, Any]
+    at_edge: bool
+    converged: bool
+
+
+def judge(
+    classifier: Classifier,
+    X: np.ndarray,
+    *,
+    y: np.ndarray,
+    groups: Sequence[str],
+    X_test: np.ndarray,
+    params: Mapping[str, Any] | None = None,
+    scale: str | None = None,
+    seed: int = 0,
+) -> Verdict:
+    """Choose hyperparameters inside the train rows, fit on all of them, and score the test rows.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        What is fitted.
+    X : numpy.ndarray of float, shape (n, d)
+        Train rows.
+    y : numpy.ndarray of int64, shape (n,)
+        Their class codes, 0 to c - 1, each present.
+    groups : sequence of str, length n
+        What inner parts may not divide.
+    X_test : numpy.ndarray of float, shape (m, d)
+        Test rows; nothing is learned from them.
+    params : mapping, optional
+        Hyperparameters that are fixed; what is fixed is not searched.
+    scale : {"l2", "standard", "none"}, optional
+        The classifier's own by default.
+    seed : int
+        Seed of the inner parts and of the estimator.
+
+    Raises
+    ------
+    SplitError
+        Where a search is due but a class has too few groups for inner parts.
+    """
+    params = dict(params or {})
+    scale = scale or classifier.scale
+    X, X_test = X.astype(np.float64), X_test.astype(np.float64)
+    if scale != "standard":  # what a row does to itself needs no fit: once is enough
+        X, X_test = scaled(X, X_test, scale=scale)
+        scale = "none"
+        X, X_test = _in_span(X, X_test) if classifier.linear else (X, X_test)
+    chosen, at_edge = _choose(classifier, X, y, groups, params=params, scale=scale, seed=seed)
+    scores, converged = _fit_and_score(classifier, X, y, X_test, params=chosen, scale=scale, seed=seed)
+    return Verdict(scores, chosen, at_edge, converged)
+
+
+def fixed_params(texts: Sequence[str], classifiers: Sequence[Classifier]) -> dict[str, dict[str, Any]]:
+    """Read ``--param`` texts: ``C=1`` for every classifier that has it, ``svm:C=1`` for one.
+
+    Returns
+    -------
+    dict of str to dict
+        Fixed hyperparameters by classifier name.
+
+    Raises
+    ------
+    UsageError
+        A text without ``=``, or a name that none of the classifiers has.
+    """
+    fixed: dict[str, dict[str, Any]] = {classifier.name: {} for classifier in classifiers}
+    for text in texts:
+        left, equals, value = text.partition("=")
+        who, colon, name = left.rpartition(":")
+        owners = [c for c in classifiers if name in c.defaults and (not colon or c.name == who)]
+        if not equals or not owners:
+            known = [n if not colon else f"{who}:{n}" for c in classifiers for n in c.defaults]
+            raise UsageError(
+                f"--param {text!r}: expected NAME=VALUE or CLASSIFIER:NAME=VALUE; {suggestion(left, known)}"
+            )
+        for owner in owners:
+            fixed[owner.name][name] = _value(value, owner, name)
+    return fixed
+
+
+def _value(text: str, classifier: Classifier, name: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = text
+    usual = classifier.grid.get(name, (classifier.defaults[name],))[0]
+    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if isinstance(usual, (int, float)) and (not numeric or not value > 0):
+        raise UsageError(f"--param {name}={text}: {classifier.name} takes a positive number here")
+    if isinstance(usual, int) and value != int(value):
+        raise UsageError(f"--param {name}={text}: {classifier.name} takes a whole number here")
+    return type(usual)(value) if numeric and isinstance(usual, (int, float)) else value
+
+
+def _in_span(X: np.ndarray, X_test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Express rows in an orthonormal basis of the train rows, where there are fewer rows than features.
+
+    The weight vector of an L2-regularised linear model lies in the span of its train rows, so that fits and scores are
+    the same; the work is a fraction of it.
+    """
+    if len(X) >= X.shape[1]:
+        return X, X_test
+    basis, coordinates = np.linalg.qr(X.T)
+    return coordinates.T, X_test @ basis
+
+
+def scaled(X: np.ndarray, X_test: np.ndarray, *, scale: str) -> tuple[np.ndarray, np.ndarray]:
+    """Scale rows to unit length (``l2``), or columns to mean 0 and deviation 1 on ``X`` (``standard``), or not."""
+    if scale == "l2":
+        return tuple(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12) for rows in (X, X_test))  # type: ignore[return-value]
+    if scale == "standard":
+        mean, std = X.mean(0), X.std(0)
+        std[std == 0] = 1.0
+        return (X - mean) / std, (X_test - mean) / std
+    return X, X_test
+
+
+def _choose(
+    classifier: Classifier,
+    X: np.ndarray,
+    y: np.ndarray,
+    groups: Sequence[str],
+    *,
+    params: dict[str, Any],
+    scale: str,
+    seed: int,
+) -> tuple[dict[str, Any], bool]:
+    """Return the hyperparameters with the best mean inner AUC, ties to the simplest, and whether one is at its edge."""
+    grid = [(name, values) for name, values in classifier.grid.items() if name not in params]
+    base = {**classifier.defaults, **params}
+    if not grid:
+        return base, False
+    (name, values), *more = grid
+    if more:
+        raise UsageError(f"{classifier.name} searches more than one hyperparameter at once")
+    parts = inner_parts(y, groups, k=INNER_PARTS, seed=seed)
+    means = [
+        np.mean([_inner_score(classifier, X, y, parts == part, params={**base, name: value}, scale=scale, seed=seed)
+                 for part in range(parts.max() + 1)])
+        for value in values
+    ]  # fmt: skip
+    best = int(np.argmax(np.round(means, 9)))
+    return {**base, name: values[best]}, best == len(values) - 1
+
+
+def _inner_score(
+    classifier: Classifier,
+    X: np.ndarray,
+    y: np.ndarray,
+    held: np.ndarray,
+    *,
+    params: dict[str, Any],
+    scale: str,
+    seed: int,
+) -> float:
+    scores, _ = _fit_and_score(classifier, X[~held], y[~held], X[held], params=params, scale=scale, seed=seed)
+    return ranking_score(y[held], scores)
+
+
+def _fit_and_score(
+    classifier: Classifier,
+    X: np.ndarray,
+    y: np.ndarray,
+    X_test: np.ndarray,
+    *,
+    params: dict[str, Any],
+    scale: str,
+    seed: int,
+) -> tuple[np.ndarray, bool]:
+    X, X_test = scaled(X, X_test, scale=scale)
+    estimator = classifier.build(seed=seed, **params).fit(X, y)
+    return _scores(estimator, X_test), _converged(estimator)
+
+
+def _scores(estimator: Any, X: np.ndarray) -> np.ndarray:
+    """Return one score a class, shape (n, c): margins where there are some, else probabilities."""
+    if not hasattr(estimator, "decision_function"):
+        return np.asarray(estimator.predict_proba(X), dtype=np.float64)
+    margin = np.asarray(estimator.decision_function(X), dtype=np.float64)
+    return np.column_stack([-margin, margin]) if margin.ndim == 1 else margin
+
+
+def _converged(estimator: Any) -> bool:
+    parts = getattr(estimator, "estimators_", None) or [estimator]
+    limits = [(getattr(part, "n_iter_", None), getattr(part, "max_iter", -1)) for part in parts]
+    return not any(done is not None and limit > 0 and np.max(done) >= limit for done, limit in limits)
+
+
+def _one_vs_rest(binary: Any) -> Any:
+    """Fit one problem a class where there are more than two, each balanced by itself, as in the paper's code."""
+    from sklearn.multiclass import OneVsRestClassifier
+
+    return OneVsRestClassifier(binary)
+
+
+def _svm(*, seed: int, C: float, max_iter: int) -> Any:
+    from sklearn.svm import LinearSVC
+
+    return _one_vs_rest(LinearSVC(C=C, dual=False, class_weight="balanced", max_iter=max_iter, random_state=seed))
+
+
+def _svc_linear(*, seed: int, C: float) -> Any:
+    from sklearn.svm import SVC
+
+    return _one_vs_rest(SVC(C=C, kernel="linear", class_weight="balanced", cache_size=500, random_state=seed))
+
+
+def _svm_rbf(*, seed: int, C: float, gamma: float | str) -> Any:
+    from sklearn.svm import SVC
+
+    return _one_vs_rest(SVC(C=C, gamma=gamma, class_weight="balanced", cache_size=500, random_state=seed))
+
+
+def _rf(*, seed: int, n_estimators: int, min_samples_leaf: int, max_features: str | float) -> Any:
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(
+        n_estimators=n_estimators,
+        min_samples_leaf=min_samples_leaf,
+        max_features=max_features,
+        class_weight="balanced",
+        random_state=seed,
+    )
+
+
+def _tree(*, seed: int, min_samples_leaf: int) -> Any:
+    from sklearn.tree import DecisionTreeClassifier
+
+    return DecisionTreeClassifier(min_samples_leaf=min_samples_leaf, class_weight="balanced", random_state=seed)
+
+
+def _logreg(*, seed: int, C: float, max_iter: int) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=C, class_weight="balanced", max_iter=max_iter, random_state=seed)
+
+
+def _knn(*, seed: int, n_neighbors: int) -> Any:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return KNeighborsClassifier(n_neighbors=n_neighbors)
+
+
+def _dummy(*, seed: int) -> Any:
+    from sklearn.dummy import DummyClassifier
+
+    return DummyClassifier(strategy="prior", random_state=seed)
+
+
+CLASSIFIERS: Shelf[Classifier] = Shelf(
+    "classifier",
+    {
+        "svm": Classifier(
+            "svm",
+            "linear SVM, squared hinge (LinearSVC's objective; the paper's hinge is svc-linear)",
+            _svm,
+            {"C": 1.0, "max_iter": 2000},
+            {"C": PAPER_GRID},
+            scale="l2",
+            linear=True,
+        ),
+        "svc-linear": Classifier(
+            "svc-linear",
+            "linear SVM, hinge, free intercept, as in Menegola et al. (2017)",
+            _svc_linear,
+            {"C": 1.0},
+            {"C": PAPER_GRID},
+            scale="l2",
+            linear=True,
+        ),
+        "svm-rbf": Classifier(
+            "svm-rbf",
+            "SVM with a Gaussian kernel",
+            _svm_rbf,
+            {"C": 1.0, "gamma": "scale"},
+            {"C": (0.1, 1.0, 10.0, 100.0, 1000.0)},
+            scale="l2",
+        ),
+        "rf": Classifier(
+            "rf",
+            "random forest",
+            _rf,
+            {"n_estimators": 300, "min_samples_leaf": 1, "max_features": "sqrt"},
+        ),
+        "tree": Classifier(
+            "tree",
+            "decision tree, its leaf size chosen inside each train half",
+            _tree,
+            {"min_samples_leaf": 1},
+            {"min_samples_leaf": (40, 20, 10, 5, 1)},
+        ),
+        "logreg": Classifier(
+            "logreg",
+            "logistic regression",
+            _logreg,
+            {"C": 1.0, "max_iter": 2000},
+            {"C": PAPER_GRID},
+            scale="l2",
+            linear=True,
+        ),
+        "knn": Classifier(
+            "knn",
+            "k nearest neighbours",
+            _knn,
+            {"n_neighbors": 15},
+            {"n_neighbors": (31, 15, 7, 3, 1)},
+            scale="l2",
+        ),
+        "dummy": Classifier("dummy", "the classes' prior: what chance scores", _dummy),
+    },
+)

@@ -1,0 +1,369 @@
+"""The command line: options in, one library call, words for a person out.
+
+Each verb is one call of the library; nothing is computed here. Whatever works with torch or scikit-learn is imported
+inside a verb, so that help appears at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from featx.errors import FeatxError, UsageError
+
+SKIPPED = 3
+INTERRUPTED = 130
+
+
+class Featx(click.Group):
+    """The group of verbs: turns every FeatxError into one sentence and its exit code."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a verb; a traceback appears under ``--debug`` only."""
+        debug = "--debug" in sys.argv
+        try:
+            return super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.exceptions.Exit as done:
+            sys.exit(done.exit_code)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("stopped; what was finished is kept, and the same command goes on from there", err=True)
+            sys.exit(INTERRUPTED)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except FeatxError as error:
+            if debug:
+                raise
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(error.exit_code)
+        except (OSError, MemoryError) as error:
+            if debug:
+                raise
+            click.echo(f"Error: {_system_words(error)}", err=True)
+            sys.exit(1)
+
+
+def _system_words(error: OSError | MemoryError) -> str:
+    if isinstance(error, MemoryError):
+        return "out of memory; take a smaller --batch-size or --size"
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}; nothing that was finished is lost"
+
+
+@click.group(cls=Featx, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="featx")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def main(debug: bool) -> None:
+    """Deep features once, classical classifiers compared honestly.
+
+    \b
+    featx extract DATA --layer fc7            images -> cached features
+    featx fit --clf svm --design mel-vs-benign    cached features -> scores over grouped 5x2 folds
+    featx demo                                all of it on synthetic images
+    """
+
+
+Options = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _together(*options: Options) -> Options:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _share(_: click.Context, __: click.Parameter, text: str) -> float:
+    """Read 0.05 or 5%."""
+    try:
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is neither a share (0.05) nor a percentage (5%)") from None
+
+
+def _names(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> list[str]:
+    """Read names that may come as several options or with commas between."""
+    return [name.strip() for text in texts for name in text.split(",") if name.strip()]
+
+
+data_argument = click.argument("data", required=False, envvar="FEATX_DATA", type=click.Path(path_type=Path))
+cache_option = click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="FEATX_CACHE",
+    help="Folder of the cache [features_cache].",
+)
+quiet_options = _together(
+    click.option("-q", "--quiet", is_flag=True, help="Only results and errors."),
+    click.option("-v", "--verbose", is_flag=True, help="Say more."),
+)
+dataset_options = _together(
+    click.option(
+        "--dataset",
+        "adapter",
+        metavar="NAME",
+        help="Format of DATA, where it is not to be found out (`featx datasets`).",
+    ),
+    click.option("--name", help="Name of the dataset in the cache [the folder's name]."),
+    click.option("--image-column", help="Column of the image in a table."),
+    click.option("--label-column", help="Column of the diagnosis in a table."),
+    click.option("--group-column", help="Column of what may not be divided (patient, lesion) in a table."),
+    click.option("--unit-column", help="Column of what a result may be reported for in a table."),
+    click.option("--split-column", help="Column of the official split (train, test, validation) in a table."),
+)
+backbone_options = _together(
+    click.option("--backbone", default="vgg16", show_default=True, help="Network (`featx info --backbone NAME` lists its layers)."),
+    click.option("--layer", "layers", multiple=True, callback=_names, help="Layer by name or dotted path; several in one pass [penultimate; fc7 for vgg16]."),
+    click.option("--weights", metavar="imagenet|random[:SEED]|FILE", help="Weights [imagenet]."),
+    click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True),
+    click.option("--pool", type=click.Choice(["avg", "max", "flatten", "gem"]), default="avg", show_default=True, help="How a convolutional map becomes a vector."),
+    click.option("--size", type=int, help="Side of the image in pixels [224]."),
+    click.option("--resize", type=click.Choice(["squash", "crop"]), default="squash", show_default=True, help="squash ignores the aspect ratio, as in the paper."),
+    click.option("--interpolation", type=click.Choice(["bilinear", "bicubic", "lanczos", "box", "nearest"]), default="bilinear", show_default=True),
+    click.option("--antialias/--no-antialias", default=True, show_default=True),
+    click.option("--trim", is_flag=True, help="Cut a nearly black border first."),
+    click.option("--normalise", type=click.Choice(["imagenet", "mean-only", "caffe", "-1..1", "unit"]), help="[what the weights expect]"),
+    click.option("--batch-size", type=int, default=16, show_default=True),
+    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+    click.option("--verify-images", is_flag=True, help="Hash every image again instead of trusting size and time."),
+    click.option("--max-failures", default="5%", show_default=True, callback=_share, help="Share of images that may fail."),
+)  # fmt: skip
+fit_options = _together(
+    click.option("--folds", default="5x2", show_default=True, help="5x2, kfold[:K], holdout[:80/20|:60/20/20], official, or a JSON file."),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
+    click.option("--features", multiple=True, type=click.Path(path_type=Path), help="Feature file; several are compared [those extracted last]."),
+    click.option("--scale", type=click.Choice(["l2", "standard", "none"]), help="Scaling of features [l2 for the SVMs, none for trees]."),
+    click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Fix a hyperparameter (C=1, svm:C=1) instead of choosing it."),
+    click.option("--unit", default="image", show_default=True, help="What scores are of: image, or the dataset's unit (lesion)."),
+    click.option("--akiec", type=click.Choice(["drop", "benign", "malignant"]), default="drop", show_default=True, help="Reading of actinic keratosis / Bowen's disease."),
+    click.option("--scc", type=click.Choice(["drop", "benign", "malignant"]), default="malignant", show_default=True, help="Reading of squamous cell carcinoma."),
+    click.option("--positive", callback=lambda c, p, v: _names(c, p, (v,)) if v else [], help="Diagnoses of the positive class: a design of your own."),
+    click.option("--negative", callback=lambda c, p, v: _names(c, p, (v,)) if v else [], help="Diagnoses of the negative class."),
+    click.option("--drop", callback=lambda c, p, v: _names(c, p, (v,)) if v else [], help="Diagnoses left out of a design of your own."),
+    click.option("--out", type=click.Path(path_type=Path), help="Folder for run.json, scores.csv, predictions.csv [in the cache]."),
+    click.option("--jobs", type=click.IntRange(min=1), help="Threads [all cores]."),
+)  # fmt: skip
+
+
+@main.command()
+@data_argument
+@dataset_options
+@backbone_options
+@cache_option
+@quiet_options
+@click.pass_context
+def extract(ctx: click.Context, data: Path | None, quiet: bool, verbose: bool, **options: Any) -> None:
+    """Extract deep features of DATA into the cache, or find them there.
+
+    DATA is a folder or a table of images (or FEATX_DATA); without it, the built-in synthetic demo is used.
+    """
+    from featx.extraction import extract
+
+    with _progress("extract", unit="img", quiet=quiet) as bar:
+        found = extract(data, on_progress=bar, columns=_columns(options), **options)
+    _tell_extraction(found, quiet=quiet, verbose=verbose)
+    if found.failed:
+        ctx.exit(SKIPPED)
+
+
+@main.command()
+@data_argument
+@click.option("--clf", "classifiers", default="svm", show_default=True, help="Classifier.")
+@click.option(
+    "--design", "designs", default=None, help="Which diagnosis is which class: a name or a YAML file [mel-vs-benign]."
+)
+@fit_options
+@cache_option
+@quiet_options
+def fit(classifiers: str, designs: str | None, **options: Any) -> None:
+    """Fit one classifier on cached features, over grouped folds.
+
+    Takes the features that were extracted last, or those of DATA, or --features.
+    """
+    if "," in classifiers:
+        raise UsageError(f"fit takes one classifier, {classifiers!r} came; `featx compare` takes several")
+    _compare("fit", [classifiers], [designs] if designs else [], **options)
+
+
+@main.command()
+@data_argument
+@click.option(
+    "--clf",
+    "classifiers",
+    multiple=True,
+    callback=_names,
+    default=("svm,rf,tree",),
+    show_default=True,
+    help="Classifiers, with commas between.",
+)
+@click.option(
+    "--design",
+    "designs",
+    multiple=True,
+    callback=_names,
+    help="Designs, with commas between: names or YAML files [all three of the paper].",
+)
+@fit_options
+@cache_option
+@quiet_options
+def compare(classifiers: list[str], designs: list[str], **options: Any) -> None:
+    """Compare classifiers x designs x feature files over the same grouped folds.
+
+    \b
+    Classifiers: svm (linear, squared hinge), svc-linear (the paper's hinge), svm-rbf, rf, tree, logreg, knn, dummy.
+    Designs: malignant-vs-benign, mel-vs-benign, bcc-vs-mel-vs-benign (three-class), diagnosis.
+    """
+    _compare("compare", classifiers, designs, **options)
+
+
+PAPER_DESIGNS = ["malignant-vs-benign", "mel-vs-benign", "bcc-vs-mel-vs-benign"]
+
+
+def _compare(
+    verb: str, classifiers: list[str], designs: list[Any], *, data: Path | None, features: tuple[Path, ...],
+    positive: list[str], negative: list[str], drop: list[str], quiet: bool, verbose: bool, cache: Path | None, **options: Any,
+) -> None:  # fmt: skip
+    from featx.cache.places import Places
+    from featx.comparison import compare
+    from featx.designs import custom
+
+    if positive or negative or drop:
+        designs = [*designs, custom(positive, negative, drop=drop)]
+    designs = designs or (["mel-vs-benign"] if verb == "fit" else PAPER_DESIGNS)
+    chosen = list(features) or _last_of(data, Places.at(cache))
+    if not quiet:
+        click.echo(f"features: {', '.join(map(str, chosen))}", err=True)
+    with _progress(verb, unit="split", quiet=quiet) as bar:
+        found = compare(
+            chosen, classifiers=classifiers, designs=designs, cache=cache, verb=verb, on_progress=bar, **options
+        )
+    _tell_comparison(found, quiet=quiet, verbose=verbose)
+
+
+def _last_of(data: Path | None, places: Any) -> list[Path]:
+    """Return the features extracted last: of DATA where it is given, else of the only dataset of the cache."""
+    if data is None:
+        return places.last()
+    from featx.datasets import open_dataset
+
+    return places.last(open_dataset(data).name)
+
+
+@main.command()
+@click.argument("features", required=False, type=click.Path(path_type=Path))
+@click.option("--backbone", help="List the layers of a network with their shapes.")
+@click.option("--size", type=int, help="Side of the image in pixels, for shapes.")
+@cache_option
+def info(features: Path | None, backbone: str | None, size: int | None, cache: Path | None) -> None:
+    """Tell of a feature file, of a network's layers, or of this installation and its cache."""
+    from featx import description
+
+    if features is not None:
+        click.echo(description.of_features(features))
+    elif backbone is not None:
+        click.echo(description.of_backbone(backbone, size=size))
+    else:
+        click.echo(description.of_installation(cache))
+
+
+@main.group(invoke_without_command=True)
+@click.pass_context
+def datasets(ctx: click.Context) -> None:
+    """List the dataset formats that featx reads; `featx datasets check DATA` looks at one."""
+    if ctx.invoked_subcommand is None:
+        from featx.datasets import ADAPTERS
+
+        for name in ADAPTERS:
+            click.echo(f"{name:10} {ADAPTERS[name].expects}")
+        click.echo(f"{'demo':10} built in: synthetic images laid out as HAM10000 (used where no DATA is given)")
+
+
+@datasets.command()
+@data_argument
+@dataset_options
+@cache_option
+def check(data: Path | None, cache: Path | None, **options: Any) -> None:
+    """Print found = kept + dropped(reason), diagnoses, groups and byte-identical images of DATA."""
+    from featx import description
+
+    click.echo(description.of_dataset(data, cache=cache, columns=_columns(options), **options))
+
+
+@main.command()
+@click.option("--backbone", default="vgg16", show_default=True)
+@click.option(
+    "--weights", metavar="imagenet|random[:SEED]|FILE", help="Weights [imagenet; random where they cannot be had]."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for run.json, scores.csv, predictions.csv [in the cache]."
+)
+@cache_option
+@quiet_options
+def demo(backbone: str, weights: str | None, out: Path | None, cache: Path | None, quiet: bool, verbose: bool) -> None:
+    """Run the main job on synthetic images: extract, then svm, rf and tree on three designs."""
+    from featx.cache.places import Places
+    from featx.comparison import compare
+    from featx.extraction import demo_dataset, extract
+
+    with _progress("draw", unit="img", quiet=quiet) as bar:
+        demo_dataset(Places.at(cache), on_progress=bar)
+    with _progress("extract", unit="img", quiet=quiet) as bar:
+        found = extract(None, backbone=backbone, weights=weights, cache=cache, on_progress=bar)
+    _tell_extraction(found, quiet=quiet, verbose=verbose)
+    with _progress("compare", unit="split", quiet=quiet) as bar:
+        compared = compare(found.files, designs=PAPER_DESIGNS, cache=cache, out=out, verb="demo", on_progress=bar)
+    _tell_comparison(compared, quiet=quiet, verbose=verbose)
+
+
+def _columns(options: dict[str, Any]) -> Any:
+    """Take the column options out of the rest."""
+    from featx.datasets import Columns
+
+    return Columns(**{name: options.pop(f"{name}_column") for name in ("image", "label", "group", "unit", "split")})
+
+
+@contextmanager
+def _progress(what: str, *, unit: str, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar with rate and time left on a terminal, and nothing in a pipe."""
+    from tqdm import tqdm
+
+    bar = tqdm(desc=what, unit=unit, disable=quiet or not sys.stderr.isatty(), file=sys.stderr, leave=False)
+
+    def show(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    try:
+        yield show
+    finally:
+        bar.close()
+
+
+def _tell_extraction(found: Any, *, quiet: bool, verbose: bool) -> None:
+    from featx.description import extraction_told
+
+    for note in found.notes:
+        click.echo(f"Note: {note}", err=True)
+    if not quiet or found.failed:
+        click.echo(extraction_told(found, verbose=verbose))
+
+
+def _tell_comparison(found: Any, *, quiet: bool, verbose: bool) -> None:
+    from featx.description import comparison_told
+
+    for note in found.notes:
+        click.echo(f"Note: {note}", err=True)
+    click.echo(comparison_told(found, verbose=verbose))
+    if not quiet:
+        click.echo(f"written: {found.folder}/run.json, scores.csv, predictions.csv", err=True)

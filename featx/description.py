@@ -1,0 +1,259 @@
+"""Words for a person: what a dataset, a feature file, a network, an extraction or a comparison is, as plain text.
+
+Returns text and prints nothing. Computes nothing that is not told elsewhere too.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from featx.backbones import BACKBONES
+from featx.cache import FeatureFile
+from featx.cache.places import Places
+from featx.comparison import Cell, Comparison, Question
+from featx.datasets import SYNTHETIC, Columns, Dataset, from_table, open_dataset
+from featx.extraction import Extraction, demo_dataset
+from featx.images import read, stat_of
+from featx.metrics import main_metric
+from featx.provenance import environment
+
+BESIDE = {
+    2: ("average_precision", "balanced_accuracy", "sensitivity", "specificity"),
+    3: ("auc_ovr", "average_precision", "balanced_accuracy", "f1_macro"),
+}
+SHORT = {
+    "auc": "AUC",
+    "auc_ovo": "AUC ovo",
+    "auc_ovr": "AUC ovr",
+    "average_precision": "AP",
+    "balanced_accuracy": "bal.acc",
+    "sensitivity": "sens",
+    "specificity": "spec",
+    "f1_macro": "F1 macro",
+}
+
+
+def extraction_told(found: Extraction, *, verbose: bool = False) -> str:
+    """Return what an extraction did: samples, forward passes, files, failures by reason."""
+    lines = [dataset_line(found.dataset)]
+    if not found.computed:
+        lines.append(f"features of all {found.reused} images are in the cache already: no forward pass")
+    else:
+        reused = f", {found.reused} were in the cache already" if found.reused else ""
+        lines.append(f"{found.computed} images computed in {found.passes} forward passes{reused}")
+    if found.failed:
+        reasons = Counter(reason.partition(":")[0] for reason in found.failed.values())
+        lines.append(f"{len(found.failed)} images skipped: " + ", ".join(f"{n} {why}" for why, n in reasons.items()))
+        shown = list(found.failed.items())[: None if verbose else 5]
+        lines += [f"  {shown_name(path)}: {reason}" for path, reason in shown]
+    lines += [f"features: {path}" for path in found.files]
+    return "\n".join(lines)
+
+
+def dataset_line(dataset: Dataset) -> str:
+    """Return name, found = kept + dropped, and what the groups promise."""
+    dropped = "".join(f" + {count} dropped ({why})" for why, count in dataset.dropped.items())
+    return f"{dataset.title}: {dataset.found} found = {len(dataset.samples)} kept{dropped}; {dataset.grouping}"
+
+
+def shown_name(name: str) -> str:
+    """Return a file's name with everything that a terminal would act on escaped."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode()
+        for c in name.encode(errors="backslashreplace").decode()
+    )
+
+
+def comparison_told(found: Comparison, *, verbose: bool = False) -> str:
+    """Return the table of a comparison: for each design its counts, and a line for each classifier."""
+    folds = found.run["settings"]["folds"]
+    head = f"{found.title} · {folds['scheme']} folds, seed {folds['seed']} · {found.grouping} · scores of each {found.unit}"
+    blocks = [head, *(_design_block(found, question, verbose=verbose) for question in found.questions)]
+    blocks.append(_footnotes(found))
+    return "\n\n".join(blocks)
+
+
+def _design_block(found: Comparison, question: Question, *, verbose: bool) -> str:
+    assignment = question.assignment
+    counts = ", ".join(f"{count} {name}" for name, count in assignment.counts.items())
+    lines = [f"{question.design.name}: {counts}"]
+    lines += [f"  dropped {count} {reason}" for reason, count in assignment.dropped.items()]
+    for about, readings in question.readings.items():
+        told = "; ".join(f"{reading}: " + "/".join(map(str, counts.values())) for reading, counts in readings.items())
+        lines.append(f"  {about} read as {told}  ({'/'.join(assignment.counts)})")
+    return "\n".join([*lines, *_design_table(found, question, verbose=verbose)])
+
+
+def _design_table(found: Comparison, question: Question, *, verbose: bool) -> list[str]:
+    classes = len(question.assignment.classes)
+    main, beside = main_metric(classes), BESIDE[min(classes, 3)]
+    cells = found.of(question.design.name)
+    several = len({cell.features for cell in cells}) > 1
+    many = len(question.splits) > 1
+    each = [f"the {len(question.splits)} {'halves' if len(question.splits) == 10 else 'splits'}"] if many else []
+    header = [*(["features"] if several else []), "classifier", SHORT[main], *(["sd*"] if many else []), *each]
+    header += [SHORT[metric] for metric in beside]
+    rows = [_cell_row(cell, main, beside, several=several) for cell in cells]
+    table = aligned([header, *rows], left=2 if several else 1)
+    if verbose:
+        table += [f"  {cell.classifier}: chosen {_chosen(cell)}" for cell in cells]
+    return table
+
+
+def _cell_row(cell: Cell, main: str, beside: Sequence[str], *, several: bool) -> list[str]:
+    values = cell.values(main)
+    row = [*([cell.features] if several else []), cell.classifier, number(values.mean())]
+    if len(values) > 1:
+        row += [number(values.std(ddof=1)), " ".join(f"{value:.2f}".lstrip("0") for value in values)]
+    return row + [number(cell.values(metric).mean()) for metric in beside]
+
+
+def _chosen(cell: Cell) -> str:
+    counts = Counter(", ".join(f"{k}={v}" for k, v in verdict.chosen.items()) for verdict in cell.verdicts)
+    return "; ".join(f"{text} ({count}x)" for text, count in counts.most_common()) or "nothing"
+
+
+def _footnotes(found: Comparison) -> str:
+    lines = []
+    if any(len(question.splits) > 1 for question in found.questions):
+        lines.append("* standard deviation over overlapping splits: how far halves differ, not a standard error")
+    if any(len(question.assignment.classes) > 2 for question in found.questions):
+        lines.append("AUC ovo: Hand and Till's mean over class pairs; AUC ovr: mean over classes against the rest")
+    for cell in found.cells:
+        if edge := sum(verdict.at_edge for verdict in cell.verdicts):
+            lines.append(f"{cell.design}, {cell.classifier}: the last value of the grid was chosen in {edge} splits")
+        if stuck := sum(not verdict.converged for verdict in cell.verdicts):
+            lines.append(f"{cell.design}, {cell.classifier}: the solver did not converge in {stuck} splits")
+    if SYNTHETIC in found.title:
+        lines.append(f"{SYNTHETIC}: no clinical result")
+    return "\n".join(lines)
+
+
+def number(value: float) -> str:
+    """Return a score with three decimals and no leading zero."""
+    return f"{value:.3f}".removeprefix("0") if value < 1 else f"{value:.2f}"
+
+
+def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
+    """Return rows of cells as lines with columns, the first ``left`` of them to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        (
+            "  "
+            + "  ".join(
+                c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+            )
+        ).rstrip()
+        for row in rows
+    ]
+
+
+def of_dataset(
+    data: Path | None,
+    *,
+    adapter: str | None = None,
+    columns: Columns | None = None,
+    name: str | None = None,
+    cache: Path | None = None,
+) -> str:
+    """Return what a dataset holds: found = kept + dropped, diagnoses, groups, byte-identical images."""
+    dataset = open_dataset(data, adapter=adapter, columns=columns) if data else demo_dataset(Places.at(cache))
+    samples = dataset.samples
+    sizes = Counter(Counter(sample.group for sample in samples).values())
+    lines = [dataset_line(dataset), f"format: {dataset.adapter}; root: {dataset.root}"]
+    lines += [f"note: {note}" for note in dataset.notes]
+    counts = Counter(sample.diagnosis for sample in samples)
+    groups = Counter(diagnosis for diagnosis, _ in {(sample.diagnosis, sample.group) for sample in samples})
+    kind = dataset.group_kind or "group"
+    lines += aligned(
+        [["diagnosis", "images", f"{kind}s"], *([d, str(n), str(groups[d])] for d, n in counts.most_common())]
+    )
+    lines.append(
+        f"{len({sample.group for sample in samples})} {kind}s; images in each: "
+        + ", ".join(f"{size} ({count}x)" for size, count in sorted(sizes.items()))
+    )
+    return "\n".join([*lines, *_twins(dataset)])
+
+
+def _twins(dataset: Dataset) -> list[str]:
+    """Tell of images that are identical byte for byte; only files of one size are read."""
+    by_size: dict[int, list[Any]] = {}
+    missing = 0
+    for sample in dataset.samples:
+        stat = stat_of(dataset.root / sample.path)
+        missing += stat is None
+        if stat:
+            by_size.setdefault(stat.size, []).append(sample)
+    by_digest: dict[str, list[Any]] = {}
+    for same in by_size.values():
+        for sample in same if len(same) > 1 else []:
+            by_digest.setdefault(read(dataset.root / sample.path).sha256, []).append(sample)
+    twins = [same for same in by_digest.values() if len(same) > 1]
+    lines = [f"byte-identical images: {len(twins)} sets" + (", each joined into one group" if twins else "")]
+    for same in twins[:10]:
+        told = ", ".join(f"{shown_name(s.id)} ({s.diagnosis}, {s.group})" for s in same)
+        lines.append(f"  {told}{'; their diagnoses differ' if len({s.diagnosis for s in same}) > 1 else ''}")
+    return lines + ([f"{missing} image files cannot be found"] if missing else [])
+
+
+def of_features(path: Path) -> str:
+    """Return what a feature file holds, and from what it was made."""
+    with FeatureFile.open(path) as file:
+        dataset = from_table(file.table, file.paths)
+        done = file.finished if file.complete else None
+        spec, env = file.spec, file.env
+        lines = [
+            f"{path}: {file.n} rows x {file.dim} features, {file.dtype}",
+            dataset_line(dataset),
+            f"complete: {done['ok']} with features, {done['failed']} failed"
+            if done
+            else "not complete; run the extraction again",
+            f"backbone {spec['backbone']}, layer {spec['layer']}, pool {spec['pool']}, precision {spec['precision']}",
+            f"weights {env.get('weights')} ({env.get('weights_note')}), sha256 {spec['weights']}",
+            f"transform {spec['transform']}",
+            f"normalise {spec['normalise']}",
+            f"key {file.key}",
+            *([f"content {done['content']}, finished {done['finished']}"] if done else []),
+            f"made by: {env.get('command')}",
+            "versions: " + ", ".join(f"{k} {v}" for k, v in env.get("versions", {}).items()),
+        ]
+    return "\n".join(lines)
+
+
+def of_backbone(name: str, *, size: int | None = None) -> str:
+    """Return the layers of a backbone with their shapes at an input size."""
+    import torch
+
+    from featx.runtime import layer_shapes
+
+    backbone = BACKBONES[name]
+    size = size or backbone.fixed_size or 224
+    with torch.device("meta"):
+        network = backbone.build()
+    shapes = layer_shapes(network, layers=backbone.layers, size=size)
+    millions = sum(p.numel() for p in network.parameters()) / 1e6
+    rows = [
+        [layer.name, " x ".join(map(str, shapes[layer.name])), "vector" if layer.kind == "vector" else "pooled (--pool)", layer.module or "(the network)"]
+        for layer in backbone.layers
+    ]  # fmt: skip
+    head = f"{name}: {millions:.1f} million weights, input {size} x {size}, normalisation {backbone.normalise}"
+    default = f"default layer: {backbone.layer('penultimate').name}; any dotted module path is a layer too"
+    return "\n".join([head, *aligned([["layer", "shape", "features", "module"], *rows], left=4), default])
+
+
+def of_installation(cache: Path | None = None) -> str:
+    """Return versions, the networks on the shelf, and what the cache holds."""
+    env, places = environment(), Places.at(cache)
+    lines = [f"python {env['python']} on {env['system']}, {env['processors']} processors"]
+    lines.append(", ".join(f"{name} {version or '(not installed)'}" for name, version in env["versions"].items()))
+    lines += textwrap.wrap("backbones: " + ", ".join(BACKBONES), 100, subsequent_indent="  ")
+    lines.append(f"cache: {places.root}" + ("" if places.root.exists() else " (empty)"))
+    for dataset in places.datasets():
+        lines += [
+            f"  {dataset}/{path.name}  {path.stat().st_size / 1e6:.1f} MB" for path in places.feature_files(dataset)
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,146 @@
+"""From the cache to a feature matrix: X, y, groups and ids of the rows that have features and a class.
+
+This file never knows torch or classifiers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from featx import designs
+from featx.cache import OK, FeatureFile
+from featx.cache.places import label
+from featx.datasets import Dataset, from_table
+from featx.errors import CacheIncomplete
+from featx.folds import join_groups
+
+
+class FeatureMatrix(NamedTuple):
+    """What a classifier needs, and what it may not divide.
+
+    Attributes
+    ----------
+    X : numpy.ndarray of float32, shape (n, d)
+        Features.
+    y : numpy.ndarray, shape (n,)
+        Class codes (int64) where a design was given, else the diagnoses (str).
+    groups : numpy.ndarray of str, shape (n,)
+        What may not be divided; byte-identical images share one.
+    ids : numpy.ndarray of str, shape (n,)
+        Sample ids.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    groups: np.ndarray
+    ids: np.ndarray
+
+
+@dataclass(frozen=True)
+class Features:
+    """A feature file, read and verified.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file.
+    label : str
+        What it is called in tables.
+    dataset : Dataset
+        Its samples, one a row, also of images that failed.
+    X : numpy.ndarray of float32, shape (n, d)
+        Features; NaN where the image failed.
+    usable : numpy.ndarray of bool, shape (n,)
+        Rows with features.
+    dropped : dict of str to int
+        Rows without, by reason.
+    digests : tuple of str
+        sha256 of each image, empty where it could not be read.
+    groups : tuple of str
+        Group of each row, byte-identical images joined.
+    about : dict
+        Spec, key, environment and content digest of the file, for records.
+    """
+
+    path: Path
+    label: str
+    dataset: Dataset
+    X: np.ndarray
+    usable: np.ndarray
+    dropped: dict[str, int]
+    digests: tuple[str, ...]
+    groups: tuple[str, ...]
+    about: dict[str, Any]
+
+
+def read_features(path: str | os.PathLike[str]) -> Features:
+    """Read a feature file, every row verified.
+
+    Raises
+    ------
+    CacheIncomplete
+        Where the extraction was not finished.
+    CacheDamaged
+        Where a byte is not what was written.
+    """
+    path = Path(path)
+    with FeatureFile.open(path) as file:
+        if not file.complete:
+            raise CacheIncomplete(f"{path} is not finished; run `featx extract` again, it goes on where it stopped")
+        X, records = file.load(), file.records()
+        dataset = from_table(file.table, file.paths)
+        about = {"file": str(path), "key": file.key, "spec": file.spec, "env": file.env, "finished": file.finished}
+    usable = records["status"] == OK
+    reasons = Counter(bytes(reason).decode(errors="replace").partition(":")[0] for reason in records["reason"][~usable])
+    raw = [bytes(digest) for digest in records["sha256"]]
+    digests = tuple(digest.hex() if any(digest) else "" for digest in raw)
+    groups = tuple(join_groups([sample.group for sample in dataset.samples], digests))
+    dropped = {f"image: {reason}": count for reason, count in sorted(reasons.items())}
+    return Features(path, label(path), dataset, X, usable, dropped, digests, groups, about)
+
+
+def load_features(
+    path: str | os.PathLike[str],
+    design: str | designs.Design | None = None,
+    *,
+    akiec: str = "drop",
+    scc: str = "malignant",
+) -> FeatureMatrix:
+    """Load a feature matrix from a feature file, for use with any other tool.
+
+    Parameters
+    ----------
+    path : path-like
+        A feature file.
+    design : str or Design, optional
+        Which rows belong to which class; without one every row is kept and ``y`` holds the diagnoses.
+    akiec, scc : {"drop", "benign", "malignant"}
+        Readings of the skin designs.
+
+    Returns
+    -------
+    FeatureMatrix
+        Only rows with features, and with a class where a design was given.
+
+    Raises
+    ------
+    CacheError
+        Where the file is incomplete or damaged.
+    UnknownName, DataError
+        Where the design is unknown or does not fit the data.
+    """
+    features = read_features(path)
+    y = np.array([sample.diagnosis for sample in features.dataset.samples])
+    keep = features.usable
+    if design is not None:
+        design = designs.get(design, akiec=akiec, scc=scc) if isinstance(design, str) else design
+        y = design.assign(y.tolist()).y
+        keep = keep & (y >= 0)
+    ids = np.array([sample.id for sample in features.dataset.samples])
+    return FeatureMatrix(features.X[keep], y[keep], np.array(features.groups)[keep], ids[keep])

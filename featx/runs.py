@@ -1,0 +1,63 @@
+"""Records of runs: what went in, what came out, and the tables that other tools read.
+
+Texts from data (names, labels) are written so that a spreadsheet takes none of them for a formula. This file never
+knows how a score was made or how a page looks.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from featx import atomic
+from featx.errors import UsageError
+from featx.provenance import digest_json
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def new_id(verb: str, about: Mapping[str, Any]) -> str:
+    """Return a name for a run: when, what, and a part of the digest of what went in."""
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return f"{now}-{verb}-{digest_json(about)[:6]}"
+
+
+def folder_for(out: str | Path | None, *, runs: Path, run_id: str) -> Path:
+    """Return the folder of a run: the one asked for, or one of its own among the runs.
+
+    Raises
+    ------
+    UsageError
+        Where the folder asked for is a file.
+    """
+    folder = Path(out) if out else runs / run_id
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--out {folder} is a file; give a folder")
+    return folder
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> Path:
+    """Write a record as JSON; NaN and infinity are refused."""
+    return atomic.write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
+    """Write a table as CSV: texts quoted and harmless to a spreadsheet, numbers plain, None empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([_harmless(value) for value in row] for row in rows)
+    return atomic.write_text(path, text.getvalue())
+
+
+def _harmless(value: Any) -> Any:
+    if value is None:
+        return ""
+    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+        return f"'{value}"
+    return value
