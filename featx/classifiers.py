@@ -112,7 +112,8 @@ def judge(
     """
     params = dict(params or {})
     scale = scale or classifier.scale
-    X, X_test = X.astype(np.float64), X_test.astype(np.float64)
+    if classifier.linear or scale != "none":
+        X, X_test = X.astype(np.float64), X_test.astype(np.float64)
     if scale != "standard":  # what a row does to itself needs no fit: once is enough
         X, X_test = scaled(X, X_test, scale=scale)
         scale = "none"

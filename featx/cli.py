@@ -16,6 +16,15 @@ from typing import Any
 import click
 
 from featx.errors import FeatxError, UsageError
+from featx.options import (
+    backbone_options,
+    cache_option,
+    data_argument,
+    dataset_options,
+    fit_options,
+    names,
+    quiet_options,
+)
 
 SKIPPED = 3
 INTERRUPTED = 130
@@ -63,97 +72,13 @@ def _system_words(error: OSError | MemoryError) -> str:
 @click.version_option(package_name="featx")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
-    """Deep features once, classical classifiers compared honestly.
+    r"""Deep features once, classical classifiers compared honestly.
 
     \b
     featx extract DATA --layer fc7            images -> cached features
     featx fit --clf svm --design mel-vs-benign    cached features -> scores over grouped 5x2 folds
     featx demo                                all of it on synthetic images
     """
-
-
-Options = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-
-def _together(*options: Options) -> Options:
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return decorate
-
-
-def _share(_: click.Context, __: click.Parameter, text: str) -> float:
-    """Read 0.05 or 5%."""
-    try:
-        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is neither a share (0.05) nor a percentage (5%)") from None
-
-
-def _names(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> list[str]:
-    """Read names that may come as several options or with commas between."""
-    return [name.strip() for text in texts for name in text.split(",") if name.strip()]
-
-
-data_argument = click.argument("data", required=False, envvar="FEATX_DATA", type=click.Path(path_type=Path))
-cache_option = click.option(
-    "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
-    envvar="FEATX_CACHE",
-    help="Folder of the cache [features_cache].",
-)
-quiet_options = _together(
-    click.option("-q", "--quiet", is_flag=True, help="Only results and errors."),
-    click.option("-v", "--verbose", is_flag=True, help="Say more."),
-)
-dataset_options = _together(
-    click.option(
-        "--dataset",
-        "adapter",
-        metavar="NAME",
-        help="Format of DATA, where it is not to be found out (`featx datasets`).",
-    ),
-    click.option("--name", help="Name of the dataset in the cache [the folder's name]."),
-    click.option("--image-column", help="Column of the image in a table."),
-    click.option("--label-column", help="Column of the diagnosis in a table."),
-    click.option("--group-column", help="Column of what may not be divided (patient, lesion) in a table."),
-    click.option("--unit-column", help="Column of what a result may be reported for in a table."),
-    click.option("--split-column", help="Column of the official split (train, test, validation) in a table."),
-)
-backbone_options = _together(
-    click.option("--backbone", default="vgg16", show_default=True, help="Network (`featx info --backbone NAME` lists its layers)."),
-    click.option("--layer", "layers", multiple=True, callback=_names, help="Layer by name or dotted path; several in one pass [penultimate; fc7 for vgg16]."),
-    click.option("--weights", metavar="imagenet|random[:SEED]|FILE", help="Weights [imagenet]."),
-    click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True),
-    click.option("--pool", type=click.Choice(["avg", "max", "flatten", "gem"]), default="avg", show_default=True, help="How a convolutional map becomes a vector."),
-    click.option("--size", type=int, help="Side of the image in pixels [224]."),
-    click.option("--resize", type=click.Choice(["squash", "crop"]), default="squash", show_default=True, help="squash ignores the aspect ratio, as in the paper."),
-    click.option("--interpolation", type=click.Choice(["bilinear", "bicubic", "lanczos", "box", "nearest"]), default="bilinear", show_default=True),
-    click.option("--antialias/--no-antialias", default=True, show_default=True),
-    click.option("--trim", is_flag=True, help="Cut a nearly black border first."),
-    click.option("--normalise", type=click.Choice(["imagenet", "mean-only", "caffe", "-1..1", "unit"]), help="[what the weights expect]"),
-    click.option("--batch-size", type=int, default=16, show_default=True),
-    click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
-    click.option("--verify-images", is_flag=True, help="Hash every image again instead of trusting size and time."),
-    click.option("--max-failures", default="5%", show_default=True, callback=_share, help="Share of images that may fail."),
-)  # fmt: skip
-fit_options = _together(
-    click.option("--folds", default="5x2", show_default=True, help="5x2, kfold[:K], holdout[:80/20|:60/20/20], official, or a JSON file."),
-    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True),
-    click.option("--features", multiple=True, type=click.Path(path_type=Path), help="Feature file; several are compared [those extracted last]."),
-    click.option("--scale", type=click.Choice(["l2", "standard", "none"]), help="Scaling of features [l2 for the SVMs, none for trees]."),
-    click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="Fix a hyperparameter (C=1, svm:C=1) instead of choosing it."),
-    click.option("--unit", default="image", show_default=True, help="What scores are of: image, or the dataset's unit (lesion)."),
-    click.option("--akiec", type=click.Choice(["drop", "benign", "malignant"]), default="drop", show_default=True, help="Reading of actinic keratosis / Bowen's disease."),
-    click.option("--scc", type=click.Choice(["drop", "benign", "malignant"]), default="malignant", show_default=True, help="Reading of squamous cell carcinoma."),
-    click.option("--positive", callback=lambda c, p, v: _names(c, p, (v,)) if v else [], help="Diagnoses of the positive class: a design of your own."),
-    click.option("--negative", callback=lambda c, p, v: _names(c, p, (v,)) if v else [], help="Diagnoses of the negative class."),
-    click.option("--drop", callback=lambda c, p, v: _names(c, p, (v,)) if v else [], help="Diagnoses left out of a design of your own."),
-    click.option("--out", type=click.Path(path_type=Path), help="Folder for run.json, scores.csv, predictions.csv [in the cache]."),
-    click.option("--jobs", type=click.IntRange(min=1), help="Threads [all cores]."),
-)  # fmt: skip
 
 
 @main.command()
@@ -202,7 +127,7 @@ def fit(classifiers: str, designs: str | None, **options: Any) -> None:
     "--clf",
     "classifiers",
     multiple=True,
-    callback=_names,
+    callback=names,
     default=("svm,rf,tree",),
     show_default=True,
     help="Classifiers, with commas between.",
@@ -211,29 +136,39 @@ def fit(classifiers: str, designs: str | None, **options: Any) -> None:
     "--design",
     "designs",
     multiple=True,
-    callback=_names,
+    callback=names,
     help="Designs, with commas between: names or YAML files [all three of the paper].",
 )
 @fit_options
 @cache_option
 @quiet_options
 def compare(classifiers: list[str], designs: list[str], **options: Any) -> None:
-    """Compare classifiers x designs x feature files over the same grouped folds.
+    r"""Compare classifiers x designs x feature files over the same grouped folds.
 
     \b
     Classifiers: svm (linear, squared hinge), svc-linear (the paper's hinge), svm-rbf, rf, tree, logreg, knn, dummy.
     Designs: malignant-vs-benign, mel-vs-benign, bcc-vs-mel-vs-benign (three-class), diagnosis.
     """
-    _compare("compare", classifiers, designs, **options)
+    _compare("compare", classifiers or ["svm", "rf", "tree"], designs, **options)
 
 
 PAPER_DESIGNS = ["malignant-vs-benign", "mel-vs-benign", "bcc-vs-mel-vs-benign"]
 
 
 def _compare(
-    verb: str, classifiers: list[str], designs: list[Any], *, data: Path | None, features: tuple[Path, ...],
-    positive: list[str], negative: list[str], drop: list[str], quiet: bool, verbose: bool, cache: Path | None, **options: Any,
-) -> None:  # fmt: skip
+    verb: str,
+    classifiers: list[str],
+    designs: list[Any],
+    *,
+    data: Path | None,
+    features: tuple[Path, ...],
+    positive: list[str],
+    negative: list[str],
+    drop: list[str],
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> None:
     from featx.cache.places import Places
     from featx.comparison import compare
     from featx.designs import custom
@@ -241,13 +176,11 @@ def _compare(
     if positive or negative or drop:
         designs = [*designs, custom(positive, negative, drop=drop)]
     designs = designs or (["mel-vs-benign"] if verb == "fit" else PAPER_DESIGNS)
-    chosen = list(features) or _last_of(data, Places.at(cache))
+    chosen = list(features) or _last_of(data, Places.at(options["cache"]))
     if not quiet:
         click.echo(f"features: {', '.join(map(str, chosen))}", err=True)
     with _progress(verb, unit="split", quiet=quiet) as bar:
-        found = compare(
-            chosen, classifiers=classifiers, designs=designs, cache=cache, verb=verb, on_progress=bar, **options
-        )
+        found = compare(chosen, classifiers=classifiers, designs=designs, verb=verb, on_progress=bar, **options)
     _tell_comparison(found, quiet=quiet, verbose=verbose)
 
 
@@ -310,7 +243,9 @@ def check(data: Path | None, cache: Path | None, **options: Any) -> None:
 )
 @cache_option
 @quiet_options
-def demo(backbone: str, weights: str | None, out: Path | None, cache: Path | None, quiet: bool, verbose: bool) -> None:
+def demo(
+    backbone: str, weights: str | None, cache: Path | None, *, quiet: bool, verbose: bool, out: Path | None
+) -> None:
     """Run the main job on synthetic images: extract, then svm, rf and tree on three designs."""
     from featx.cache.places import Places
     from featx.comparison import compare

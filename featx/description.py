@@ -62,16 +62,15 @@ def dataset_line(dataset: Dataset) -> str:
 
 def shown_name(name: str) -> str:
     """Return a file's name with everything that a terminal would act on escaped."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode()
-        for c in name.encode(errors="backslashreplace").decode()
-    )
+    decoded = name.encode(errors="backslashreplace").decode()
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in decoded)
 
 
 def comparison_told(found: Comparison, *, verbose: bool = False) -> str:
     """Return the table of a comparison: for each design its counts, and a line for each classifier."""
     folds = found.run["settings"]["folds"]
-    head = f"{found.title} · {folds['scheme']} folds, seed {folds['seed']} · {found.grouping} · scores of each {found.unit}"
+    about = (found.title, f"{folds['scheme']} folds, seed {folds['seed']}", found.grouping, f"scored by {found.unit}")
+    head = " · ".join(about)
     blocks = [head, *(_design_block(found, question, verbose=verbose) for question in found.questions)]
     blocks.append(_footnotes(found))
     return "\n\n".join(blocks)
@@ -141,15 +140,12 @@ def number(value: float) -> str:
 def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
     """Return rows of cells as lines with columns, the first ``left`` of them to the left, the others to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return [
-        (
-            "  "
-            + "  ".join(
-                c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
-            )
-        ).rstrip()
-        for row in rows
-    ]
+
+    def line(row: Sequence[str]) -> str:
+        cells = zip(row, widths, strict=True)
+        return "  ".join(cell.ljust(w) if at < left else cell.rjust(w) for at, (cell, w) in enumerate(cells))
+
+    return [f"  {line(row)}".rstrip() for row in rows]
 
 
 def of_dataset(
@@ -237,9 +233,14 @@ def of_backbone(name: str, *, size: int | None = None) -> str:
     shapes = layer_shapes(network, layers=backbone.layers, size=size)
     millions = sum(p.numel() for p in network.parameters()) / 1e6
     rows = [
-        [layer.name, " x ".join(map(str, shapes[layer.name])), "vector" if layer.kind == "vector" else "pooled (--pool)", layer.module or "(the network)"]
+        [
+            layer.name,
+            " x ".join(map(str, shapes[layer.name])),
+            "vector" if layer.kind == "vector" else "pooled (--pool)",
+            layer.module or "(the network)",
+        ]
         for layer in backbone.layers
-    ]  # fmt: skip
+    ]
     head = f"{name}: {millions:.1f} million weights, input {size} x {size}, normalisation {backbone.normalise}"
     default = f"default layer: {backbone.layer('penultimate').name}; any dotted module path is a layer too"
     return "\n".join([head, *aligned([["layer", "shape", "features", "module"], *rows], left=4), default])

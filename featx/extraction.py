@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 FAILED = 2
 SYNC_SECONDS = 1.0
-DEMO_IMAGES = 300
+DEMO_IMAGES, DEMO_SIZE = 300, (300, 400)
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ def demo_dataset(places: Places, *, on_progress: OnProgress | None = None) -> Da
     from featx.datasets import demo
 
     if not (places.demo_data / demo.TABLE).exists():
-        demo.generate(places.demo_data, images=DEMO_IMAGES, jobs=cores(), on_progress=on_progress)
+        demo.generate(places.demo_data, images=DEMO_IMAGES, size=DEMO_SIZE, jobs=cores(), on_progress=on_progress)
     return replace(open_dataset(places.demo_data), name="demo")
 
 

@@ -95,6 +95,7 @@ class TorchRuntime:
         self.passes = 0
         self._dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
         self._network = network.eval().requires_grad_(False).to(self.device, self._dtype)
+        self._network = self._network.to(memory_format=torch.channels_last)  # a quarter faster on processors
         self._scale, self._shift = _affine(normalise, self.device)
         self._bgr = normalise.bgr
         self._taken: dict[str, torch.Tensor] = {}
@@ -130,7 +131,7 @@ class TorchRuntime:
             pixels = pixels.flip(1) if self._bgr else pixels
             pixels = (pixels * self._scale + self._shift).to(self._dtype)
             with contextlib.suppress(_Enough):
-                self._network(pixels.contiguous())
+                self._network(pixels.contiguous(memory_format=torch.channels_last))
         return self._taken
 
     def _vectors(self, taken: torch.Tensor, layer: Tap) -> np.ndarray:

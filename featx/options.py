@@ -1,0 +1,149 @@
+"""The options of the command line, by what they are about, for the verbs to share.
+
+Only names, kinds and help: nothing is computed here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def together(*options: Decorator) -> Decorator:
+    """Return options as one decorator, in the order in which help shows them."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def names(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> list[str]:
+    """Read names that come as several options or with commas between."""
+    return [name.strip() for text in texts for name in text.split(",") if name.strip()]
+
+
+def share(_: click.Context, __: click.Parameter, text: str) -> float:
+    """Read 0.05 or 5%."""
+    try:
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is neither a share (0.05) nor a percentage (5%)") from None
+
+
+def choice(name: str, *words: str, default: str | None, text: str | None = None) -> Decorator:
+    """Return an option that takes one of some words."""
+    return click.option(name, type=click.Choice(words), default=default, show_default=default is not None, help=text)
+
+
+data_argument = click.argument("data", required=False, envvar="FEATX_DATA", type=click.Path(path_type=Path))
+
+cache_option = click.option(
+    "--cache",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="FEATX_CACHE",
+    help="Folder of the cache [FEATX_CACHE, or features_cache].",
+)
+
+out_option = click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for run.json, scores.csv and predictions.csv [one of its own in the cache].",
+)
+
+weights_option = click.option(
+    "--weights",
+    metavar="imagenet|random[:SEED]|FILE",
+    help="imagenet (downloaded once), random, or a .pth, .pt or .safetensors file (.mat for vggm) [imagenet].",
+)
+
+quiet_options = together(
+    click.option("-q", "--quiet", is_flag=True, help="Only results and errors."),
+    click.option("-v", "--verbose", is_flag=True, help="Say more."),
+)
+
+dataset_options = together(
+    click.option("--dataset", "adapter", metavar="NAME", help="Format of DATA (`featx datasets`) [found out]."),
+    click.option("--name", help="Name of the dataset in the cache [the folder's name]."),
+    click.option("--image-column", help="Column of the image in a table."),
+    click.option("--label-column", help="Column of the diagnosis in a table."),
+    click.option("--group-column", help="Column of what may not be divided: patient, lesion, case."),
+    click.option("--unit-column", help="Column of what a result may be reported for."),
+    click.option("--split-column", help="Column of the official split: train, test, validation."),
+)
+
+backbone_options = together(
+    click.option("--backbone", default="vgg16", show_default=True, help="Network (`featx info` lists them)."),
+    click.option(
+        "--layer",
+        "layers",
+        multiple=True,
+        callback=names,
+        help="Layers by name (`featx info --backbone NAME`) or dotted path, in one pass [fc7; the penultimate].",
+    ),
+    weights_option,
+    choice("--precision", "fp32", "bf16", default="fp32", text="Precision of the network."),
+    choice("--pool", "avg", "max", "flatten", "gem", default="avg", text="How a convolutional map becomes a vector."),
+    click.option("--size", type=int, help="Side of the image in pixels [224, or the backbone's only size]."),
+    choice("--resize", "squash", "crop", default="squash", text="squash ignores the aspect ratio, as in the paper."),
+    choice("--interpolation", "bilinear", "bicubic", "lanczos", "box", "nearest", default="bilinear"),
+    click.option("--antialias/--no-antialias", default=True, show_default=True, help="When shrinking."),
+    click.option("--trim", is_flag=True, help="Cut a nearly black border first."),
+    choice(
+        "--normalise", "imagenet", "mean-only", "caffe", "-1..1", "unit", default=None, text="[what the weights expect]"
+    ),
+    click.option("--batch-size", type=int, default=16, show_default=True, help="Images in a forward pass."),
+    choice("--device", "auto", "cpu", "cuda", default="auto", text="auto takes a GPU where there is one."),
+    click.option("--verify-images", is_flag=True, help="Hash every image again instead of trusting size and time."),
+    click.option(
+        "--max-failures", default="5%", show_default=True, callback=share, help="Share of images that may fail."
+    ),
+)
+
+
+def diagnoses(name: str, text: str) -> Decorator:
+    """Return an option that takes diagnoses with commas between."""
+    return click.option(name, multiple=True, callback=names, metavar="A,B", help=text)
+
+
+fit_options = together(
+    click.option(
+        "--features", multiple=True, type=click.Path(path_type=Path), help="Feature file, or several [extracted last]."
+    ),
+    click.option(
+        "--folds",
+        default="5x2",
+        show_default=True,
+        help="5x2, kfold[:K], holdout[:80/20 or :60/20/20], official, or a JSON file of folds.",
+    ),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of folds and classifiers."),
+    choice(
+        "--scale", "l2", "standard", "none", default=None, text="Scaling of features [l2 for the SVMs, none for trees]."
+    ),
+    click.option(
+        "--param",
+        "params",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Fix a hyperparameter (C=1, svm:C=1) instead of choosing it inside each train half.",
+    ),
+    click.option(
+        "--unit", default="image", show_default=True, help="What a score is of: image, or the data's (lesion)."
+    ),
+    choice(
+        "--akiec", "drop", "benign", "malignant", default="drop", text="Reading of actinic keratosis / Bowen's disease."
+    ),
+    choice("--scc", "drop", "benign", "malignant", default="malignant", text="Reading of squamous cell carcinoma."),
+    diagnoses("--positive", "Diagnoses of the positive class: a design of your own."),
+    diagnoses("--negative", "Diagnoses of the negative class."),
+    diagnoses("--drop", "Diagnoses that a design of your own leaves out."),
+    out_option,
+    click.option("--jobs", type=click.IntRange(min=1), help="Threads [all cores]."),
+)
