@@ -1,6 +1,6 @@
 """Small files that appear whole or not at all: temporary name, fsync, rename.
 
-For JSON records and tables. Feature files have their own, stronger protocol in ``cache.py``.
+For JSON records and tables. Feature files have their own, stronger protocol in ``cache``.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ projection, C) learns from those rows alone. This file knows no images and no fi
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -41,6 +42,10 @@ class Classifier:
         How rows or columns are scaled by default.
     linear : bool
         Whether a rotation of the features leaves it unchanged, so that it may be fitted in the span of its rows.
+    counts_rows : tuple of str
+        Hyperparameters that cannot be more than there are train rows.
+    words : mapping of str to tuple of str
+        The words that a hyperparameter takes, beside numbers.
     """
 
     name: str
@@ -50,6 +55,8 @@ class Classifier:
     grid: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     scale: str = "none"
     linear: bool = False
+    counts_rows: tuple[str, ...] = ()
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Verdict(NamedTuple):
@@ -158,8 +165,10 @@ def _value(text: str, classifier: Classifier, name: str) -> Any:
         value = text
     usual = classifier.grid.get(name, (classifier.defaults[name],))[0]
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if isinstance(usual, (int, float)) and (not numeric or not value > 0):
-        raise UsageError(f"--param {name}={text}: {classifier.name} takes a positive number here")
+    words = classifier.words.get(name, ())
+    if value not in words and not (numeric and value > 0 and math.isfinite(value)):
+        told = f" or {', '.join(words)}" if words else ""
+        raise UsageError(f"--param {name}={text}: {classifier.name} takes a positive number{told} here")
     if isinstance(usual, int) and value != int(value):
         raise UsageError(f"--param {name}={text}: {classifier.name} takes a whole number here")
     return type(usual)(value) if numeric and isinstance(usual, (int, float)) else value
@@ -182,8 +191,10 @@ def scaled(X: np.ndarray, X_test: np.ndarray, *, scale: str) -> tuple[np.ndarray
     if scale == "l2":
         return tuple(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12) for rows in (X, X_test))  # type: ignore[return-value]
     if scale == "standard":
-        mean, std = X.mean(0), X.std(0)
-        std[std == 0] = 1.0
+        mean, variance = X.mean(0), X.var(0)
+        rounding = len(X) * np.finfo(np.float64).eps  # a constant column may seem to vary by this much
+        constant = variance <= rounding * variance + (rounding * mean) ** 2
+        std = np.where(constant, 1.0, np.sqrt(variance))
         return (X - mean) / std, (X_test - mean) / std
     return X, X_test
 
@@ -201,12 +212,15 @@ def _choose(
     """Return the hyperparameters with the best mean inner AUC, ties to the simplest, and whether one is at its edge."""
     grid = [(name, values) for name, values in classifier.grid.items() if name not in params]
     base = {**classifier.defaults, **params}
+    _refuse_more_than_rows(classifier, params, rows=len(X))
     if not grid:
         return base, False
     (name, values), *more = grid
     if more:
         raise UsageError(f"{classifier.name} searches more than one hyperparameter at once")
     parts = inner_parts(y, groups, k=INNER_PARTS, seed=seed)
+    fewest = len(y) - np.bincount(parts).max()
+    values = tuple(value for value in values if name not in classifier.counts_rows or value <= fewest)
     means = [
         np.mean([_inner_score(classifier, X, y, parts == part, params={**base, name: value}, scale=scale, seed=seed)
                  for part in range(parts.max() + 1)])
@@ -214,6 +228,12 @@ def _choose(
     ]  # fmt: skip
     best = int(np.argmax(np.round(means, 9)))
     return {**base, name: values[best]}, best == len(values) - 1
+
+
+def _refuse_more_than_rows(classifier: Classifier, params: Mapping[str, Any], *, rows: int) -> None:
+    for name in classifier.counts_rows:
+        if params.get(name, 0) > rows:
+            raise UsageError(f"--param {name}={params[name]}: a train side has {rows} rows only; take fewer")
 
 
 def _inner_score(
@@ -320,6 +340,8 @@ def _dummy(*, seed: int) -> Any:
     return DummyClassifier(strategy="prior", random_state=seed)
 
 
+# A tree's splits do not depend on the scale of a column, but scikit-learn takes values nearer than 1e-7 for equal, and
+# some networks' features are smaller than that: so trees see standardised columns too.
 CLASSIFIERS: Shelf[Classifier] = Shelf(
     "classifier",
     {
@@ -348,12 +370,15 @@ CLASSIFIERS: Shelf[Classifier] = Shelf(
             {"C": 1.0, "gamma": "scale"},
             {"C": (0.1, 1.0, 10.0, 100.0, 1000.0)},
             scale="l2",
+            words={"gamma": ("scale", "auto")},
         ),
         "rf": Classifier(
             "rf",
             "random forest",
             _rf,
             {"n_estimators": 300, "min_samples_leaf": 1, "max_features": "sqrt"},
+            words={"max_features": ("sqrt", "log2")},
+            scale="standard",
         ),
         "tree": Classifier(
             "tree",
@@ -361,6 +386,7 @@ CLASSIFIERS: Shelf[Classifier] = Shelf(
             _tree,
             {"min_samples_leaf": 1},
             {"min_samples_leaf": (40, 20, 10, 5, 1)},
+            scale="standard",
         ),
         "logreg": Classifier(
             "logreg",
@@ -378,6 +404,7 @@ CLASSIFIERS: Shelf[Classifier] = Shelf(
             {"n_neighbors": 15},
             {"n_neighbors": (31, 15, 7, 3, 1)},
             scale="l2",
+            counts_rows=("n_neighbors",),
         ),
         "dummy": Classifier("dummy", "the classes' prior: what chance scores", _dummy),
     },

@@ -37,9 +37,8 @@ class Featx(click.Group):
         """Run a verb; a traceback appears under ``--debug`` only."""
         debug = "--debug" in sys.argv
         try:
-            return super().main(*args, **{**kwargs, "standalone_mode": False})
-        except click.exceptions.Exit as done:
-            sys.exit(done.exit_code)
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+            sys.exit(code if isinstance(code, int) else 0)
         except click.ClickException as error:
             error.show()
             sys.exit(error.exit_code)
@@ -234,7 +233,7 @@ def check(data: Path | None, cache: Path | None, **options: Any) -> None:
 
 
 @main.command()
-@click.option("--backbone", default="vgg16", show_default=True)
+@click.option("--backbone", default="vgg16", show_default=True, help="Network.")
 @click.option(
     "--weights", metavar="imagenet|random[:SEED]|FILE", help="Weights [imagenet; random where they cannot be had]."
 )

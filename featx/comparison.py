@@ -21,7 +21,7 @@ from featx.cache.places import Places
 from featx.classifiers import CLASSIFIERS, SCALES, Classifier, Verdict, fixed_params, judge
 from featx.datasets import SYNTHETIC
 from featx.engine import OnProgress
-from featx.errors import DataError, UsageError
+from featx.errors import DataError, SplitError, UsageError
 from featx.matrix import Features, read_features
 from featx.metrics import evaluate, main_metric
 from featx.provenance import digest_json, environment
@@ -182,7 +182,9 @@ def compare(
         Whatever is wrong, in one sentence.
     """
     places = Places.at(cache)
-    chosen = [CLASSIFIERS[name] for name in dict.fromkeys(classifiers)]
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"--seed takes a whole number from 0 to {2**32 - 1}; {seed} came")
+    chosen = list({CLASSIFIERS.canonical(name): CLASSIFIERS[name] for name in classifiers}.values())
     if scale is not None and scale not in SCALES:
         raise UsageError(f"--scale takes {', '.join(SCALES)}; {scale!r} came")
     fixed = fixed_params(params, chosen)
@@ -191,6 +193,7 @@ def compare(
     common, notes = _common(tables)
     plan, plan_path = _plan(tables[0], folds, seed=seed, places=places)
     questions = [_question(design, tables[0], common, plan=plan, unit=unit) for design in asked]
+    notes += _twins(tables[0]) + _unused(questions)
     cells = _fit(tables, common, questions, chosen, fixed=fixed, scale=scale, unit=unit, seed=seed, jobs=jobs,
                  on_progress=on_progress)  # fmt: skip
     settings = {
@@ -213,7 +216,11 @@ def compare(
 
 def _designs(asked: Sequence[str | designs.Design], *, akiec: str, scc: str) -> list[designs.Design]:
     found = [designs.get(d, akiec=akiec, scc=scc) if isinstance(d, str) else d for d in asked]
-    return list({design.name: design for design in found}.values())
+    by_name = {design.name: design for design in found}
+    for design in found:
+        if design != by_name[design.name]:
+            raise UsageError(f"two designs are called {design.name!r}; give one of them another name")
+    return list(by_name.values())
 
 
 def _paths(features: Any, places: Places) -> list[Path]:
@@ -268,7 +275,7 @@ def _common(tables: Sequence[Features]) -> tuple[list[str], list[str]]:
 def _plan(table: Features, scheme: str, *, seed: int, places: Places) -> tuple[folds.Folds, Path]:
     """Draw the folds of a dataset once, on all of its samples, or read them from a file."""
     if scheme.endswith(".json"):
-        return folds.load(Path(scheme)), Path(scheme)
+        return _plan_from(Path(scheme), table), Path(scheme)
     samples, dataset = table.dataset.samples, table.dataset
     return folds.drawn_once(
         scheme,
@@ -280,6 +287,43 @@ def _plan(table: Features, scheme: str, *, seed: int, places: Places) -> tuple[f
         about={"dataset": dataset.name, "data": dataset.title, "grouping": dataset.grouping},
         official=[sample.attributes.get("split", "") for sample in samples] if scheme == "official" else None,
     )
+
+
+def _plan_from(path: Path, table: Features) -> folds.Folds:
+    """Read a plan, and refuse it where it divides a group that these data know (the plan may know others, or none)."""
+    plan = folds.load(path)
+    known = dict(zip((sample.id for sample in table.dataset.samples), table.groups, strict=True))
+    groups = tuple(known.get(name, group) for name, group in zip(plan.ids, plan.groups, strict=True))
+    try:
+        folds.refuse_straddling(replace(plan, groups=groups))
+    except SplitError as error:
+        raise SplitError(f"{path} was drawn for other groups than these data have: {error}") from None
+    return plan
+
+
+def _twins(table: Features) -> list[str]:
+    """Tell of images that are identical byte for byte, and of diagnoses that contradict each other."""
+    diagnoses: dict[str, list[str]] = {}
+    for sample, digest in zip(table.dataset.samples, table.digests, strict=True):
+        diagnoses.setdefault(digest, []).append(sample.diagnosis)
+    twins = [told for digest, told in diagnoses.items() if digest and len(told) > 1]
+    if not twins:
+        return []
+    differ = sum(len(set(told)) > 1 for told in twins)
+    count = sum(map(len, twins))
+    note = f"{count} images make {len(twins)} sets that are identical byte for byte; each set is in one group"
+    return [note + (f", but {differ} of the sets have more than one diagnosis" if differ else "")]
+
+
+def _unused(questions: Sequence[Question]) -> list[str]:
+    """Tell of rows that no split trains on or tests."""
+    notes = []
+    for question in questions:
+        used = {row for split in question.splits for side in (split.train, split.test) for row in side.tolist()}
+        if lost := len(question.ids) - len(used):
+            name = question.design.name
+            notes.append(f"{name}: {lost} samples are on neither side of any split (for validation, or in no part)")
+    return notes
 
 
 def _question(
@@ -324,10 +368,13 @@ def _units(table: Features, samples: Sequence[Any], *, unit: str, y: np.ndarray)
         raise UsageError(f"--unit {unit}: {table.dataset.name} knows {', '.join(sorted(map(str, known)))}")
     by_unit = unit == table.dataset.unit_kind
     names = [sample.unit if by_unit else sample.group for sample in samples]
-    first: dict[str, int] = {}
-    for name, code in zip(names, y.tolist(), strict=True):
-        if first.setdefault(name, code) != code:
+    first: dict[str, tuple[int, str]] = {}
+    for name, code, sample in zip(names, y.tolist(), samples, strict=True):
+        known_code, known_group = first.setdefault(name, (code, sample.group))
+        if known_code != code:
             raise DataError(f"{unit} {name!r} has images of two classes, so that nothing can be reported for it as one")
+        if known_group != sample.group:
+            raise DataError(f"{unit} {name!r} has images of two groups, so that folds may divide it; group by {unit}")
     return names
 
 
@@ -375,14 +422,19 @@ def _judge_split(
     classifier: Classifier, X: np.ndarray, question: Question, split: folds.Split, settings: Mapping[str, Any]
 ) -> Verdict:
     """Hand a classifier the train rows with their groups, and the test rows without their classes."""
-    return judge(
-        classifier,
-        X[question.rows[split.train]],
-        y=question.y[split.train],
-        groups=[question.groups[row] for row in split.train],
-        X_test=X[question.rows[split.test]],
-        **settings,
-    )
+    try:
+        return judge(
+            classifier,
+            X[question.rows[split.train]],
+            y=question.y[split.train],
+            groups=[question.groups[row] for row in split.train],
+            X_test=X[question.rows[split.test]],
+            **settings,
+        )
+    except SplitError as error:
+        classes = ", ".join(f"{code} {name!r}" for code, name in enumerate(question.assignment.classes))
+        where = f"{question.design.name}, {classifier.name}, split {split.repeat}x{split.half}"
+        raise SplitError(f"{where} (classes: {classes}): {error}") from None
 
 
 def _score(question: Question, split: folds.Split, verdict: Verdict) -> dict[str, float]:
@@ -465,6 +517,7 @@ def _summary(cell: Cell, question: Question) -> dict[str, Any]:
 
 
 def _write(found: Comparison) -> None:
+    (found.folder / "run.json").unlink(missing_ok=True)
     runs.write_csv(found.folder / "scores.csv", SCORES, _score_rows(found))
     classes = list(dict.fromkeys(name for q in found.questions for name in q.assignment.classes))
     header = ("sample", "group", "design", "classifier", "features", "repeat", "half", "truth",

@@ -14,6 +14,7 @@ from typing import Any
 from featx.backbones import BACKBONES
 from featx.cache import FeatureFile
 from featx.cache.places import Places
+from featx.classifiers import CLASSIFIERS
 from featx.comparison import Cell, Comparison, Question
 from featx.datasets import SYNTHETIC, Columns, Dataset, from_table, open_dataset
 from featx.extraction import Extraction, demo_dataset
@@ -99,7 +100,7 @@ def _design_table(found: Comparison, question: Question, *, verbose: bool) -> li
     rows = [_cell_row(cell, main, beside, several=several) for cell in cells]
     table = aligned([header, *rows], left=2 if several else 1)
     if verbose:
-        table += [f"  {cell.classifier}: chosen {_chosen(cell)}" for cell in cells]
+        table += [f"  {cell.classifier}: {_chosen(cell)}" for cell in cells if CLASSIFIERS[cell.classifier].grid]
     return table
 
 
@@ -112,8 +113,12 @@ def _cell_row(cell: Cell, main: str, beside: Sequence[str], *, several: bool) ->
 
 
 def _chosen(cell: Cell) -> str:
-    counts = Counter(", ".join(f"{k}={v}" for k, v in verdict.chosen.items()) for verdict in cell.verdicts)
-    return "; ".join(f"{text} ({count}x)" for text, count in counts.most_common()) or "nothing"
+    searched = CLASSIFIERS[cell.classifier].grid
+    counts = Counter(
+        ", ".join(f"{name}={value:g}" for name, value in verdict.chosen.items() if name in searched)
+        for verdict in cell.verdicts
+    )
+    return "; ".join(f"{text} ({count}x)" for text, count in counts.most_common())
 
 
 def _footnotes(found: Comparison) -> str:

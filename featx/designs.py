@@ -22,6 +22,7 @@ from featx.shelf import Shelf
 
 READINGS = ("drop", "benign", "malignant")
 BENIGN = ("nv", "bkl", "vasc", "df")
+AVERAGES = ("micro", "macro", "weighted")  # a class of such a name would be taken for an average (f1_micro)
 
 
 class Assignment(NamedTuple):
@@ -127,6 +128,8 @@ class Design:
             )
 
     def _refuse_empty(self, assignment: Assignment, words: Sequence[str]) -> None:
+        if taken := [name for name in assignment.classes if name in AVERAGES]:
+            raise DataError(f"design {self.name!r} has a class {taken[0]!r}, the name of an average; rename it")
         empty = [name for name, count in assignment.counts.items() if count == 0]
         if empty or len(assignment.classes) < 2:
             missing = f"no row of class {empty[0]!r}" if empty else "fewer than two classes"
@@ -247,6 +250,8 @@ def from_file(path: str) -> Design:
     if strange := set(value) - known:
         raise UsageError(f"{path}: unknown key {min(map(str, strange))!r}; known: {', '.join(sorted(known))}")
     members = {str(name): _words(group, path=path) for name, group in value["classes"].items()}
+    if len(members) < len(value["classes"]):
+        raise UsageError(f"{path}: two classes have one name; each class needs a name of its own")
     drops = dict.fromkeys(_words(value.get("drop", []), path=path), f"dropped by {Path(path).name}")
     synonyms = value.get("synonyms") or {}
     if not isinstance(synonyms, dict):
@@ -278,6 +283,8 @@ def _checked(design: Design) -> Design:
     words = Counter([word for group in design.members.values() for word in group] + list(design.drops))
     if twice := [word for word, count in words.items() if count > 1]:
         raise UsageError(f"design {design.name!r} names the diagnosis {twice[0]!r} twice; each belongs in one place")
+    if taken := [label for label, diagnosis in design.synonyms.items() if label in words and label != diagnosis]:
+        raise UsageError(f"design {design.name!r} gives {taken[0]!r} both a place and a synonym; keep one of them")
     if empty := [name for name, group in design.members.items() if not group]:
         raise UsageError(f"design {design.name!r} has no diagnosis in class {empty[0]!r}")
     return design

@@ -10,7 +10,7 @@ import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -25,8 +25,9 @@ from featx.backbones.weights import WeightsFacts, WeightsSource, load_network, p
 from featx.cache import OK, PENDING, FeatureFile, FeatureWriter, differences, key_of, new_record
 from featx.cache.places import Places
 from featx.datasets import SYNTHETIC, Columns, Dataset, open_dataset
+from featx.datasets.base import slug
 from featx.engine import OnProgress, cores
-from featx.errors import CacheMismatch, ImageError, TooManyFailures, UsageError, WeightsUnavailable
+from featx.errors import CacheError, CacheMismatch, ImageError, TooManyFailures, UsageError, WeightsUnavailable
 from featx.provenance import environment
 
 if TYPE_CHECKING:
@@ -221,7 +222,7 @@ def extract(
         raise UsageError(f"--batch-size takes 1 to 4096 images; {batch_size} came")
     places = Places.at(cache)
     dataset = open_dataset(data, adapter=adapter, columns=columns) if data else demo_dataset(places)
-    dataset = replace(dataset, name=name) if name else dataset
+    dataset = replace(dataset, name=_folder_name(name)) if name else dataset
     shelf = BACKBONES[backbone]
     work = _settle(
         dataset, places, shelf, list(layers), weights, images.Transform(_size(shelf, size), resize, interpolation,
@@ -239,8 +240,14 @@ def demo_dataset(places: Places, *, on_progress: OnProgress | None = None) -> Da
     return replace(open_dataset(places.demo_data), name="demo")
 
 
+def _folder_name(name: str) -> str:
+    if slug(name) != name:
+        raise UsageError(f"--name {name!r} is no name of a folder in the cache; take {slug(name)!r} or the like")
+    return name
+
+
 def _size(backbone: Backbone, size: int | None) -> int:
-    size = size or backbone.fixed_size or 224
+    size = backbone.fixed_size or 224 if size is None else size
     if backbone.fixed_size not in (None, size):
         raise UsageError(f"{backbone.name} takes images of {backbone.fixed_size} pixels only; --size {size} came")
     if size < backbone.min_size:
@@ -296,7 +303,7 @@ def _run(work: _Work, *, verify_images: bool, max_failures: float, on_progress: 
     if todo or stale or not all(held and held.current for held in cached):
         with ExitStack() as stack:
             writers = [stack.enter_context(writer) for writer in _writers(work, cached, runtime)]
-            _restamp(writers, stale)
+            _restamp(writers, stale, lacking)
             if runtime is not None:
                 limit = _Limit(len(work.paths), max_failures, failed=_failed_earlier(cached, lacking))
                 targets = _Targets(work.layers, writers, lacking)
@@ -319,6 +326,7 @@ def _look(path: Path, work: _Work) -> _Cached | None:
         _tell_others(path, work)
         return None
     with FeatureFile.open(path) as file:
+        file.expect(work.spec(work.layers[work.files.index(path)]))
         _refuse_other_data(file, work)
         status, records = file.status(), file.records()
         current = file.complete and file.paths == work.paths and file.table == work.table
@@ -343,10 +351,11 @@ def _refuse_other_data(file: FeatureFile, work: _Work) -> None:
 
 def _tell_others(path: Path, work: _Work) -> None:
     """Note in what the features asked for differ from those that are cached for the same backbone and layer."""
-    layer = next(layer for layer, file in zip(work.layers, work.files, strict=True) if file == path)
+    layer = work.layers[work.files.index(path)]
     for other in work.places.feature_files(work.dataset.name):
         if other.name.startswith(f"{work.backbone.name}@") and f"--{layer.name}--" in other.name:
-            with FeatureFile.open(other) as file:
+            # a damaged neighbour is no reason not to extract
+            with suppress(CacheError), FeatureFile.open(other) as file:
                 work.notes.append(
                     f"new features, not those of {other.name}: {differences(file.spec, work.spec(layer))}"
                 )
@@ -368,11 +377,13 @@ def _missing(
     lacking = np.stack([held.status if held else blank for held in cached]) == PENDING
     stale = {}
     for row in np.flatnonzero(~lacking.all(0)).tolist():
+        # of a pending row, the record means nothing
+        records = [held.records[row] for held, lacks in zip(cached, lacking[:, row], strict=True) if held and not lacks]
         now = images.stat_of(work.full(row))
-        stamps = {(int(held.records[row]["size"]), int(held.records[row]["mtime_ns"])) for held in cached if held}
-        if not verify_images and stamps == {now or (0, 0)}:
+        stamps = {(int(record["size"]), int(record["mtime_ns"])) for record in records}
+        if not verify_images and stamps == {now or (0, 0)} and not _readable_now(work, row, records):
             continue
-        source = _same_bytes(work, row, cached)
+        source = _same_bytes(work, row, records)
         if source is None:
             lacking[:, row] = True
         elif stamps != {tuple(source.stat)}:
@@ -380,14 +391,19 @@ def _missing(
     return lacking, stale
 
 
-def _same_bytes(work: _Work, row: int, cached: Sequence[_Cached | None]) -> images.Source | None:
+def _readable_now(work: _Work, row: int, records: Sequence[np.ndarray]) -> bool:
+    """Return whether an image may be read that could not be: a change of rights changes neither size nor time."""
+    return any(record["reason"].startswith(b"unreadable") for record in records) and os.access(work.full(row), os.R_OK)
+
+
+def _same_bytes(work: _Work, row: int, records: Sequence[np.ndarray]) -> images.Source | None:
     """Return the image as it is now where its bytes are those that the row was computed from."""
     work.opened += 1
     try:
         source = images.read(work.full(row))
     except ImageError:
         return None
-    digests = {bytes(held.records[row]["sha256"]).hex() for held in cached if held}
+    digests = {bytes(record["sha256"]).hex() for record in records}
     return source._replace(data=b"") if digests == {source.sha256} else None
 
 
@@ -456,12 +472,13 @@ def _environment(work: _Work, runtime: TorchRuntime | None, held: _Cached | None
     )
 
 
-def _restamp(writers: Sequence[FeatureWriter], stale: dict[int, images.Source]) -> None:
+def _restamp(writers: Sequence[FeatureWriter], stale: dict[int, images.Source], lacking: np.ndarray) -> None:
     """Give rows whose image has the same bytes its new time, without a forward pass."""
-    if not stale:
-        return
-    rows = np.array(sorted(stale))
-    for writer in writers:
+    for writer, lacks in zip(writers, lacking, strict=True):
+        # a row that is lacking may be torn or damaged: hashing it again would pass it for sound
+        rows = np.array([row for row in sorted(stale) if not lacks[row]], dtype=np.intp)
+        if not rows.size:
+            continue
         features, records = writer.load(verify=False)[rows], writer.records()[rows].copy()
         records["size"] = [stale[row].stat.size for row in rows.tolist()]
         records["mtime_ns"] = [stale[row].stat.mtime_ns for row in rows.tolist()]

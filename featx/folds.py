@@ -173,6 +173,8 @@ def draw(
         twice = Counter(ids).most_common(1)[0][0]
         raise SplitError(f"sample id {twice!r} stands twice; ids must be distinct to draw folds")
     kind, _, detail = scheme.partition(":")
+    if detail and kind in ("5x2", "official"):
+        raise UsageError(f"folds {scheme!r}: {kind} takes nothing after a colon")
     if kind == "official":
         splits = [_official_split(official or [""] * len(ids))]
     elif kind == "5x2":
@@ -196,7 +198,7 @@ def deal(
     """Deal whole groups onto parts so that each part gets its share of every stratum.
 
     Big groups first, in random order among equals; each goes where the strata that it holds are furthest below their
-    share, ties by chance.
+    share, or else where rows of any kind are, ties by chance.
 
     Parameters
     ----------
@@ -225,8 +227,8 @@ def deal(
     ties = rng.random((len(names), len(shares)))
     for group in order:
         need = np.round((missing / wanted) @ weight[group], 12)
-        best = np.flatnonzero(need == need.max())
-        part[group] = best[np.argmax(ties[group, best])]
+        room = np.round(missing.sum(1) / wanted.sum(1), 12)
+        part[group] = np.lexsort((ties[group], room, need))[-1]
         missing[part[group]] -= counts[group]
     return part[member]
 
@@ -363,7 +365,9 @@ def drawn_once(
 
 def save(folds: Folds, path: Path, *, about: Mapping[str, Any]) -> Path:
     """Write a plan as JSON, with what it is about (dataset, notes)."""
-    return atomic.write_text(path, json.dumps({**about, **folds.describe()}, indent=1, ensure_ascii=False))
+    text = json.dumps({**about, **folds.describe()}, indent=1, ensure_ascii=False)
+    # a name that is no UTF-8 on the disk (a lone surrogate here) becomes JSON's own escape of it
+    return atomic.write_text(path, text.encode("utf-8", "backslashreplace").decode())
 
 
 def load(path: Path) -> Folds:
@@ -383,13 +387,25 @@ def load(path: Path) -> Folds:
         ids = tuple(value["groups"])
         place = {name: row for row, name in enumerate(ids)}
         splits = tuple(_read_split(split, place) for split in value["splits"])
-        folds = Folds(str(value["scheme"]), int(value["seed"]), ids, tuple(value["groups"].values()), splits)
+        groups = tuple(map(str, value["groups"].values()))
+        folds = Folds(str(value["scheme"]), int(value["seed"]), ids, groups, splits)
+        _refuse_unsound(folds)
     except FileNotFoundError:
         raise UsageError(f"no folds file {path}; give one that exists, or a scheme (5x2, kfold, holdout)") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise UsageError(f"{path} is no folds file of featx ({type(error).__name__}: {error})") from error
     refuse_straddling(folds)
     return folds
+
+
+def _refuse_unsound(folds: Folds) -> None:
+    """Raise ValueError where there is no split, two have one number, or a sample stands twice on a side."""
+    numbers = {(split.repeat, split.half) for split in folds.splits}
+    if not numbers or len(numbers) < len(folds.splits):
+        raise ValueError("no split, or two of one number")
+    for split in folds.splits:
+        if any(len(np.unique(rows)) < len(rows) for rows in (split.train, split.test, split.validation)):
+            raise ValueError(f"a sample stands twice on a side of split {split.repeat}x{split.half}")
 
 
 def _read_split(value: Mapping[str, Any], place: Mapping[str, int]) -> Split:
@@ -428,19 +444,22 @@ def _halvings(groups: Sequence[str], strata: Sequence[str], *, repeats: int, see
 def _dealt(
     groups: Sequence[str], strata: Sequence[str], *, shares: Sequence[float], rng: np.random.Generator
 ) -> np.ndarray:
-    """Deal until every part has a row of each stratum that has groups enough; the best try where none has."""
+    """Deal until every part has a row of each stratum that has groups enough; the last try where none has."""
     strata = np.asarray(strata, dtype=str)
     enough = [kind for kind, count in _groups_per(groups, strata).items() if count >= len(shares)]
     for _ in range(ATTEMPTS):
         part = deal(groups, strata, shares=shares, rng=rng)
-        if all(len(set(part[strata == kind])) == len(shares) for kind in enough):
+        whole = len(set(part)) == len(shares)
+        if whole and all(len(set(part[strata == kind])) == len(shares) for kind in enough):
             break
-    if len(set(part)) < len(shares):
-        raise SplitError(
-            f"{len(set(groups))} group{'s' * (len(set(groups)) != 1)} cannot be divided into {len(shares)} parts; "
-            "a group may not be divided"
-        )
+    if not whole:
+        raise SplitError(_too_few(groups, parts=len(shares)))
     return part
+
+
+def _too_few(groups: Sequence[str], *, parts: int) -> str:
+    count = len(set(groups))
+    return f"{count} group{'s' * (count != 1)} cannot be divided into {parts} parts; a group may not be divided"
 
 
 def _groups_per(groups: Sequence[str], strata: Sequence[str]) -> Counter[str]:
@@ -455,6 +474,8 @@ def _canonical(mask: np.ndarray) -> bytes:
 def _kfold(groups: Sequence[str], strata: Sequence[str], *, k: int, seed: int) -> list[Split]:
     if k < 2:
         raise UsageError(f"kfold needs at least 2 parts, {k} came")
+    if k > len(set(groups)):
+        raise SplitError(_too_few(groups, parts=k))
     part = _dealt(groups, strata, shares=[1 / k] * k, rng=np.random.default_rng(seed))
     return [_split(0, fold, part, test=fold) for fold in range(k)]
 

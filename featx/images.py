@@ -41,7 +41,7 @@ class Normalisation:
     Parameters
     ----------
     name : str
-        Its name, or ``weights`` where a weights file brought its own mean.
+        Its name; a weights file that brings its own mean keeps the name of the kind.
     scale : float
         1/255 or 1.
     mean, std : tuple of float
@@ -193,16 +193,22 @@ def read(path: str | os.PathLike[str]) -> Source:
         raise ImageError("missing", "no such file") from None
     except (OSError, ValueError) as error:
         raise ImageError("unreadable", str(error)) from error
-    with os.fdopen(handle, "rb") as stream:
-        found = os.fstat(stream.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise ImageError("not_a_file", "no regular file")
-        if found.st_size > MAX_BYTES:
-            raise ImageError("too_large", f"{found.st_size} bytes, limit {MAX_BYTES}")
-        try:
-            data = stream.read()
-        except OSError as error:
-            raise ImageError("unreadable", str(error)) from error
+    try:
+        return _source(handle)
+    except OSError as error:
+        raise ImageError("unreadable", str(error)) from error
+    finally:
+        os.close(handle)
+
+
+def _source(handle: int) -> Source:
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        raise ImageError("not_a_file", "no regular file")
+    if found.st_size > MAX_BYTES:
+        raise ImageError("too_large", f"{found.st_size} bytes, limit {MAX_BYTES}")
+    with os.fdopen(handle, "rb", closefd=False) as stream:
+        data = stream.read()
     if not data:
         raise ImageError("empty", "zero bytes")
     return Source(data, digest_bytes(data), Stat(len(data), found.st_mtime_ns))
@@ -212,7 +218,7 @@ def decode(data: bytes) -> Image.Image:
     """Decode the first frame of an image file to RGB.
 
     EXIF orientation is applied; grey, palette and CMYK become RGB; alpha is dropped; 16-bit grey is divided by 257;
-    floating point is refused, since nothing says what its black and white are.
+    floating point and 32-bit integers are refused, since nothing says what their black and white are.
 
     Raises
     ------
@@ -223,9 +229,9 @@ def decode(data: bytes) -> Image.Image:
 
     try:
         image = Image.open(io.BytesIO(data))
-        if image.width * image.height > MAX_PIXELS:
-            raise ImageError("too_many_pixels", f"{image.width} x {image.height}, limit {MAX_PIXELS}")
+        _refuse_unread(image)
         image.load()
+        return _upright(_to_rgb(image), _orientation(image))
     except UnidentifiedImageError:
         raise ImageError("not_an_image", "no known image format") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -235,7 +241,14 @@ def decode(data: bytes) -> Image.Image:
     except Exception as error:  # decoders raise whatever they like; the image is at fault, and the run goes on
         reason = "truncated" if "truncated" in str(error).lower() else "decode_error"
         raise ImageError(reason, f"{type(error).__name__}: {error}") from error
-    return _upright(_to_rgb(image), _orientation(image))
+
+
+def _refuse_unread(image: Image.Image) -> None:
+    """Refuse by its header what must not be decoded."""
+    if image.format == "EPS":  # Pillow would hand it to Ghostscript to be run
+        raise ImageError("not_an_image", "a PostScript program")
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError("too_many_pixels", f"{image.width} x {image.height}, limit {MAX_PIXELS}")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -243,7 +256,10 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
     if image.mode == "F":
         raise ImageError("unsupported_mode", "floating point pixels")
+    if image.mode == "I" and image.format == "TIFF":  # 16 bits come as I;16; nothing says what white is in 32
+        raise ImageError("unsupported_mode", "32-bit pixels")
     if not image.mode.startswith("I"):
+        image.info.pop("transparency", None)  # a palette's alpha is dropped too; Pillow would warn
         return image if image.mode == "RGB" else image.convert("RGB")
     wide = np.asarray(image).astype(np.int64)  # Pillow's own conversion clips 16-bit values at 255
     if wide.min() < 0 or wide.max() > 65535:

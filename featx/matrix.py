@@ -136,11 +136,11 @@ def load_features(
         Where the design is unknown or does not fit the data.
     """
     features = read_features(path)
-    y = np.array([sample.diagnosis for sample in features.dataset.samples])
-    keep = features.usable
+    keep = np.flatnonzero(features.usable)
+    y = np.array([features.dataset.samples[row].diagnosis for row in keep])
     if design is not None:
         design = designs.get(design, akiec=akiec, scc=scc) if isinstance(design, str) else design
-        y = design.assign(y.tolist()).y
-        keep = keep & (y >= 0)
+        codes = design.assign(y.tolist()).y
+        keep, y = keep[codes >= 0], codes[codes >= 0]
     ids = np.array([sample.id for sample in features.dataset.samples])
-    return FeatureMatrix(features.X[keep], y[keep], np.array(features.groups)[keep], ids[keep])
+    return FeatureMatrix(features.X[keep], y, np.array(features.groups)[keep], ids[keep])

@@ -93,7 +93,9 @@ backbone_options = together(
     choice("--pool", "avg", "max", "flatten", "gem", default="avg", text="How a convolutional map becomes a vector."),
     click.option("--size", type=int, help="Side of the image in pixels [224, or the backbone's only size]."),
     choice("--resize", "squash", "crop", default="squash", text="squash ignores the aspect ratio, as in the paper."),
-    choice("--interpolation", "bilinear", "bicubic", "lanczos", "box", "nearest", default="bilinear"),
+    choice(
+        "--interpolation", "bilinear", "bicubic", "lanczos", "box", "nearest", default="bilinear", text="Of pixels."
+    ),
     click.option("--antialias/--no-antialias", default=True, show_default=True, help="When shrinking."),
     click.option("--trim", is_flag=True, help="Cut a nearly black border first."),
     choice(
@@ -125,7 +127,7 @@ fit_options = together(
     ),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of folds and classifiers."),
     choice(
-        "--scale", "l2", "standard", "none", default=None, text="Scaling of features [l2 for the SVMs, none for trees]."
+        "--scale", "l2", "standard", "none", default=None, text="Scaling of features [standard for trees, else l2]."
     ),
     click.option(
         "--param",

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import metadata
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 LIBRARIES = ("featx", "torch", "torchvision", "scikit-learn", "numpy", "scipy", "h5py", "pillow", "joblib", "xxhash")
+LONE = re.compile(r"[\ud800-\udfff]")
 
 
 def canonical_json(value: Any) -> str:
@@ -29,7 +31,9 @@ def canonical_json(value: Any) -> str:
     ValueError
         Where the value holds NaN or infinity.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    # a file name that is no UTF-8 comes with lone surrogates, which only an escape takes into UTF-8 and back
+    return LONE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def digest_bytes(data: bytes) -> str:

@@ -43,7 +43,8 @@ def folder_for(out: str | Path | None, *, runs: Path, run_id: str) -> Path:
 
 def write_json(path: Path, value: Mapping[str, Any]) -> Path:
     """Write a record as JSON; NaN and infinity are refused."""
-    return atomic.write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False, default=str)
+    return atomic.write_text(path, _encodable(text) + "\n")
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
@@ -52,7 +53,12 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
     writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerow(header)
     writer.writerows([_harmless(value) for value in row] for row in rows)
-    return atomic.write_text(path, text.getvalue())
+    return atomic.write_text(path, _encodable(text.getvalue()))
+
+
+def _encodable(text: str) -> str:
+    """Escape what no UTF-8 can hold (parts of file names), as JSON would."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _harmless(value: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from featx.errors import UsageError
+from featx.errors import UnknownName, UsageError
 from featx.images import Normalisation
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class TorchRuntime:
     Raises
     ------
     UsageError
-        Where the network does not take that size, or a module at a dotted path is missing or gives no tensor.
+        Where the network does not take that size, or a module at a dotted path is missing or gives no tensor with one
+        row an image, or a word is none of those above.
     """
 
     def __init__(
@@ -89,6 +90,8 @@ class TorchRuntime:
     ) -> None:
         import torch
 
+        _refuse_unknown("pool", pool, POOLS)
+        _refuse_unknown("precision", precision, PRECISIONS)
         self.device = pick_device(device)
         self.layers = list(layers)
         self.size, self.pool, self.batch_size = size, pool, batch_size
@@ -171,8 +174,14 @@ class TorchRuntime:
                 f"this backbone does not take images of {self.size} x {self.size} pixels ({told})"
             ) from error
         for layer in self.layers:
-            if not isinstance(taken.get(layer.name), torch.Tensor):
+            value = taken.get(layer.name)
+            if not isinstance(value, torch.Tensor):
                 raise UsageError(f"layer {layer.name!r} gives no tensor in a forward pass; take another layer")
+            if value.ndim < 2 or len(value) != self.batch_size:
+                raise UsageError(
+                    f"layer {layer.name!r} gives {tuple(value.shape)} for {self.batch_size} images, not one row "
+                    "an image; take another layer"
+                )
         self._expected = dict(self._calls)
         shapes = {name: tuple(value.shape[1:]) for name, value in taken.items()}
         dims = {layer.name: self._vectors(taken[layer.name], layer).shape[1] for layer in self.layers}
@@ -219,14 +228,20 @@ def pick_device(name: str) -> str:
     Raises
     ------
     UsageError
-        Where a GPU was asked for and there is none.
+        Where a GPU was asked for and there is none, or the word is none of these.
     """
     import torch
 
+    _refuse_unknown("device", name, DEVICES)
     there = torch.cuda.is_available()
     if name == "cuda" and not there:
         raise UsageError("--device cuda: torch finds no GPU here; take --device cpu or auto")
     return "cuda" if there and name in ("auto", "cuda") else "cpu"
+
+
+def _refuse_unknown(kind: str, word: str, known: Sequence[str]) -> None:
+    if word not in known:
+        raise UnknownName(kind, word, known)
 
 
 def layer_shapes(network: nn.Module, *, layers: Sequence[Tap], size: int) -> dict[str, tuple[int, ...]]:

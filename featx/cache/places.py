@@ -103,7 +103,7 @@ class Places(NamedTuple):
             raise CacheError(f"{self.root} holds no features{whose}; run `featx extract` first")
         try:
             files = [self.root / dataset / name for name in json.loads((self.root / dataset / "last.json").read_text())]
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError):
             files = []
         if files and all(path.is_file() for path in files):
             return files

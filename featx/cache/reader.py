@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -295,7 +296,12 @@ def differences(held: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     """Name the entries in which two specs differ, with both values."""
     here, there = dict(_flat(held)), dict(_flat(asked))
     names = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
-    return ", ".join(f"{name} is {here.get(name)}, not {there.get(name)}" for name in names)
+    return ", ".join(f"{name} is {_short(here.get(name))}, not {_short(there.get(name))}" for name in names)
+
+
+def _short(value: str | None) -> str | None:
+    """Return the beginning of a digest, which is enough to tell two apart, and any other value whole."""
+    return f"{value[1:9]}..." if value and re.fullmatch(r'"[0-9a-f]{64}"', value) else value
 
 
 def _flat(spec: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

@@ -1,0 +1,30 @@
+"""What all tests share: a clean environment, a small demo dataset, and the real images where they are at hand."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from featx.datasets import demo
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_user(monkeypatch):
+    for variable in ("FEATX_DATA", "FEATX_CACHE"):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The folder with ``data/`` and ``weights/``, or skip."""
+    if not os.environ.get("FEATX_TEST_DATA"):
+        pytest.skip("FEATX_TEST_DATA is not set: no real images")
+    return Path(os.environ["FEATX_TEST_DATA"])
+
+
+@pytest.fixture(scope="session")
+def tiny_demo(tmp_path_factory) -> Path:
+    """The demo dataset with 126 images of 48 x 64 pixels. Read only: copy it to change it."""
+    return demo.generate(tmp_path_factory.mktemp("data") / "tiny", images=126, size=(48, 64))
