@@ -266,11 +266,16 @@ def _fit_and_score(
 
 
 def _scores(estimator: Any, X: np.ndarray) -> np.ndarray:
-    """Return one score a class, shape (n, c): margins where there are some, else probabilities."""
-    if not hasattr(estimator, "decision_function"):
+    """Return one score a class, shape (n, c): margins, or probabilities where there are no margins to rank by.
+
+    Margins of a multinomial model rank rows only beside those of the other classes, so that its probabilities count.
+    """
+    margin = np.asarray(estimator.decision_function(X)) if hasattr(estimator, "decision_function") else None
+    if margin is not None and margin.ndim == 1:
+        return np.column_stack([-margin, margin]).astype(np.float64)
+    if hasattr(estimator, "predict_proba"):
         return np.asarray(estimator.predict_proba(X), dtype=np.float64)
-    margin = np.asarray(estimator.decision_function(X), dtype=np.float64)
-    return np.column_stack([-margin, margin]) if margin.ndim == 1 else margin
+    return np.asarray(margin, dtype=np.float64)
 
 
 def _converged(estimator: Any) -> bool:

@@ -189,6 +189,8 @@ def compare(
         raise UsageError(f"--scale takes {', '.join(SCALES)}; {scale!r} came")
     fixed = fixed_params(params, chosen)
     asked = _designs(designs, akiec=akiec, scc=scc)
+    if not chosen or not asked:
+        raise UsageError("a comparison takes at least one classifier and one design")
     tables = _read(_paths(features, places))
     common, notes = _common(tables)
     plan, plan_path = _plan(tables[0], folds, seed=seed, places=places)
@@ -310,9 +312,8 @@ def _twins(table: Features) -> list[str]:
     if not twins:
         return []
     differ = sum(len(set(told)) > 1 for told in twins)
-    count = sum(map(len, twins))
-    note = f"{count} images make {len(twins)} sets that are identical byte for byte; each set is in one group"
-    return [note + (f", but {differ} of the sets have more than one diagnosis" if differ else "")]
+    note = f"{sum(map(len, twins))} images are the same as another byte for byte, and in one group with it"
+    return [note + (f"; in {differ} of {len(twins)} such sets the diagnoses differ" if differ else "")]
 
 
 def _unused(questions: Sequence[Question]) -> list[str]:
@@ -336,7 +337,7 @@ def _question(
     diagnoses = [sample.diagnosis for sample in samples]
     assignment = design.assign(diagnoses)
     rows = np.flatnonzero(assignment.y >= 0)
-    ids, y = [common[row] for row in rows], assignment.y[rows]
+    ids, y = [common[row] for row in rows.tolist()], assignment.y[rows]
     splits = folds.check(plan, ids=ids, y=y, classes=assignment.classes, design=design.name)
     return Question(
         design,

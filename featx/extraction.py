@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -393,7 +394,9 @@ def _missing(
 
 def _readable_now(work: _Work, row: int, records: Sequence[np.ndarray]) -> bool:
     """Return whether an image may be read that could not be: a change of rights changes neither size nor time."""
-    return any(record["reason"].startswith(b"unreadable") for record in records) and os.access(work.full(row), os.R_OK)
+    return any(bytes(record["reason"]).startswith(b"unreadable") for record in records) and os.access(
+        work.full(row), os.R_OK
+    )
 
 
 def _same_bytes(work: _Work, row: int, records: Sequence[np.ndarray]) -> images.Source | None:
@@ -575,11 +578,14 @@ def _fill(
     on_progress: OnProgress | None,
 ) -> None:
     """Load, infer and store every row to do; what was synced stays whatever happens."""
+    batches = _batches(todo, size=work.batch_size)
+    ends = {rows[-1] for rows in batches}
     batch: list[_Loaded] = []
     reasons: dict[str, str] = {}
     synced = monotonic()
     try:
-        for done, loaded in enumerate(_ahead(lambda row: _load(work, row), todo, window=3 * work.batch_size), 1):
+        rows = [row for rows in batches for row in rows]
+        for done, loaded in enumerate(_ahead(lambda row: _load(work, row), rows, window=3 * work.batch_size), 1):
             work.opened += 1
             if loaded.pixels is None:
                 targets.put([loaded], None)
@@ -588,8 +594,8 @@ def _fill(
                 limit.check(reasons)
             else:
                 batch.append(loaded)
-            if len(batch) == work.batch_size or (done == len(todo) and batch):
-                targets.put(batch, runtime(np.stack([loaded.pixels for loaded in batch])))  # type: ignore[misc]
+            if loaded.row in ends and batch:
+                targets.put(batch, _infer(runtime, batch))
                 batch.clear()
             if monotonic() - synced > SYNC_SECONDS:
                 targets.sync()
@@ -598,6 +604,23 @@ def _fill(
                 on_progress(done, len(todo))
     finally:
         targets.sync()
+
+
+def _batches(todo: Sequence[int], *, size: int) -> list[list[int]]:
+    """Divide rows into batches in which each has a place of its own, ``row % size``.
+
+    What adds up a row may hang on its place in the batch, in the last bits. So an image has the same place in a run
+    that goes on after an interruption, or beside images that failed, and its features are the same to the bit.
+    """
+    places: list[list[int]] = [[] for _ in range(size)]
+    for row in todo:
+        places[row % size].append(row)
+    return [[row for row in rows if row is not None] for rows in zip_longest(*places)]
+
+
+def _infer(runtime: TorchRuntime, batch: Sequence[_Loaded]) -> dict[str, np.ndarray]:
+    places = [loaded.row % runtime.batch_size for loaded in batch]
+    return runtime(np.stack([loaded.pixels for loaded in batch]), places=places)  # type: ignore[misc]
 
 
 def _failures(work: _Work) -> dict[str, str]:

@@ -198,7 +198,7 @@ def deal(
     """Deal whole groups onto parts so that each part gets its share of every stratum.
 
     Big groups first, in random order among equals; each goes where the strata that it holds are furthest below their
-    share, or else where rows of any kind are, ties by chance.
+    share, or else where nothing is yet, ties by chance.
 
     Parameters
     ----------
@@ -225,10 +225,11 @@ def deal(
     weight = counts / counts.sum(0)
     part = np.empty(len(names), dtype=np.int64)
     ties = rng.random((len(names), len(shares)))
+    empty = np.ones(len(shares), dtype=bool)
     for group in order:
         need = np.round((missing / wanted) @ weight[group], 12)
-        room = np.round(missing.sum(1) / wanted.sum(1), 12)
-        part[group] = np.lexsort((ties[group], room, need))[-1]
+        part[group] = np.lexsort((ties[group], empty, need))[-1]
+        empty[part[group]] = False
         missing[part[group]] -= counts[group]
     return part[member]
 
@@ -247,7 +248,7 @@ def inner_parts(y: np.ndarray, groups: Sequence[str], *, k: int, seed: int) -> n
         Where a class has too few groups to be on both sides of two inner parts.
     """
     y = np.asarray(y)
-    fewest = min((len({groups[row] for row in np.flatnonzero(y == code)}), code) for code in np.unique(y))
+    fewest = min((len({groups[row] for row in np.flatnonzero(y == code).tolist()}), code) for code in np.unique(y))
     if fewest[0] < 2:
         raise SplitError(
             f"class number {fewest[1]} has {fewest[0]} group inside a train half, so that nothing can be chosen there; "
@@ -307,7 +308,7 @@ def check(folds: Folds, *, ids: Sequence[str], y: np.ndarray, classes: Sequence[
     for split in splits:
         for side in ("train", "test"):
             for code in set(range(len(classes))) - set(y[getattr(split, side)]):
-                held = sorted({group_of[ids[row]] for row in np.flatnonzero(y == code)})
+                held = sorted({group_of[ids[row]] for row in np.flatnonzero(y == code).tolist()})
                 raise SplitError(
                     f"class {classes[code]!r} of design {design!r} has no row on the {side} side of split "
                     f"{split.repeat}x{split.half}: it has {len(held)} group{'s' * (len(held) != 1)} "

@@ -1,7 +1,8 @@
 """What executes a network: a batch of images in, the features of several layers out, in one forward pass.
 
-Batches are static: a short one is padded to the full size, so that on one machine a row's features do not depend on
-what else is in the batch. This file knows nothing of images on disk, of the cache, or of how a network got its weights.
+Batches are static: a short one is padded to the full size, so that on one machine the features of an image at its
+place in the batch do not depend on what else is in it. This file knows nothing of images on disk, of the cache, or of
+how a network got its weights.
 """
 
 from __future__ import annotations
@@ -107,23 +108,27 @@ class TorchRuntime:
         self._hook()
         self.shapes, self.dims = self._probe()
 
-    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, images: np.ndarray, *, places: Sequence[int] | None = None) -> dict[str, np.ndarray]:
         """Run one forward pass.
 
         Parameters
         ----------
         images : numpy.ndarray of uint8, shape (b, size, size, 3)
             RGB, ``b`` at most the batch size.
+        places : sequence of int, optional
+            Where in the batch they stand, the first places by default. The same image at the same place gives the
+            same bits whatever its neighbours are; at another place, libraries may add up in another order.
 
         Returns
         -------
         dict of str to numpy.ndarray of float32, shape (b, dims[layer])
         """
         batch = np.zeros((self.batch_size, self.size, self.size, 3), dtype=np.uint8)
-        batch[: len(images)] = images
+        at = list(range(len(images)) if places is None else places)
+        batch[at] = images
         self.passes += 1
         taken = self._forward(batch)
-        return {layer.name: self._vectors(taken[layer.name], layer)[: len(images)] for layer in self.layers}
+        return {layer.name: self._vectors(taken[layer.name], layer)[at] for layer in self.layers}
 
     def _forward(self, batch: np.ndarray) -> dict[str, torch.Tensor]:
         import torch

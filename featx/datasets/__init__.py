@@ -5,9 +5,12 @@ One format a file. Nothing here looks at pixels or knows classes.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
-from featx.datasets.base import SYNTHETIC, Adapter, Columns, Dataset, Sample, from_table
+from featx.datasets.base import SYNTHETIC, Adapter, Columns, Dataset, Sample, from_table, image_files
 from featx.errors import DataError, UsageError
 from featx.shelf import Shelf
 
@@ -43,21 +46,33 @@ def open_dataset(data: str | Path, *, adapter: str | None = None, columns: Colum
         Several formats fit equally; the candidates are listed.
     """
     data = Path(data)
-    if not data.exists():
+    if not os.path.exists(data):  # noqa: PTH110 (Path.exists raises on a name that is too long)
         raise DataError(f"there is no folder or table {str(data)!r}; give the path of a dataset, or set FEATX_DATA")
     chosen = ADAPTERS[adapter] if adapter else _recognise(data)
     return chosen.read(data, columns=columns or Columns())
 
 
 def _recognise(data: Path) -> Adapter:
-    evidence = {name: ADAPTERS[name].recognise(data) for name in ADAPTERS}
-    fitting = [ADAPTERS[name] for name, found in evidence.items() if found]
-    if not fitting:
-        told = "; ".join(f"{name}: {ADAPTERS[name].expects}" for name in ADAPTERS)
-        raise DataError(f"{data} is no dataset that featx knows. It knows {told}")
-    best = max(adapter.precedence for adapter in fitting)
-    fitting = [adapter for adapter in fitting if adapter.precedence == best]
-    if len(fitting) > 1:
-        told = "; ".join(f"{adapter.name} ({evidence[adapter.name]})" for adapter in fitting)
-        raise UsageError(f"{data} may be any of {told}; say which with --dataset")
-    return fitting[0]
+    for candidates in _by_precedence():
+        evidence = {adapter: found for adapter in candidates if (found := adapter.recognise(data))}
+        if len(evidence) > 1:
+            told = "; ".join(f"{adapter.name} ({found})" for adapter, found in evidence.items())
+            raise UsageError(f"{data} may be any of {told}; say which with --dataset")
+        if evidence:
+            return next(iter(evidence))
+    told = "; ".join(f"{name}: {ADAPTERS[name].expects}" for name in ADAPTERS)
+    raise DataError(f"{data} {_seen(data)}, and so is no dataset that featx knows, which are {told}")
+
+
+def _by_precedence() -> Iterator[list[Adapter]]:
+    adapters = sorted((ADAPTERS[name] for name in ADAPTERS), key=lambda adapter: -adapter.precedence)
+    return (list(equals) for _, equals in groupby(adapters, key=lambda adapter: adapter.precedence))
+
+
+def _seen(data: Path) -> str:
+    if not data.is_dir():
+        return "is a file but no table"
+    count = len(image_files(data))
+    return (
+        f"holds {count} images, but no table and no class folders that say what they are" if count else "has no images"
+    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,8 @@ from featx.images import SUFFIXES
 from featx.provenance import canonical_json
 
 SYNTHETIC = "synthetic demo data"
-SKIPPED_FOLDERS = {"__MACOSX"}
+SKIPPED_FOLDERS = {"__MACOSX", "lost+found"}
+PEOPLE = ("patient", "subject", "person")
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class Dataset:
         if self.group_kind is None:
             return "groups unknown: each image is its own group, so that images of one lesion or patient may straddle"
         promise = f"no {self.group_kind} straddles"
-        return promise if "patient" in self.group_kind else f"{promise}; patients unknown"
+        return promise if any(word in self.group_kind for word in PEOPLE) else f"{promise}; patients unknown"
 
     def to_table(self) -> str:
         """Return the sample table as JSON, to travel in a feature file; :func:`from_table` reads it."""
@@ -134,7 +135,7 @@ def from_table(text: str, paths: Sequence[str]) -> Dataset:
         )
         root, notes = Path(value.pop("root")), tuple(value.pop("notes"))
         return Dataset(root=root, samples=samples, notes=notes, **value)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"the sample table of this feature file cannot be read ({error}); extract it again") from error
 
 
@@ -182,10 +183,15 @@ def image_files(root: Path) -> list[str]:
     """List the image files under a folder, by name, as sorted POSIX paths relative to it.
 
     Links are followed, each folder once; hidden folders and ``__MACOSX`` are left out.
+
+    Raises
+    ------
+    DataError
+        Where a folder cannot be read: its images would vanish without a word.
     """
     found: list[str] = []
     seen: set[tuple[int, int]] = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
+    for folder, folders, files in os.walk(root, followlinks=True, onerror=_refuse_unreadable):
         here = Path(folder).stat()
         if (here.st_dev, here.st_ino) in seen:
             folders.clear()
@@ -201,10 +207,18 @@ def image_files(root: Path) -> list[str]:
     return sorted(found)
 
 
-def refuse_duplicate_ids(samples: Sequence[Sample], *, where: str) -> None:
-    """Raise DataError where two samples carry one id."""
-    seen: set[str] = set()
-    for sample in samples:
-        if sample.id in seen:
-            raise DataError(f"{where}: the id {sample.id!r} stands twice; ids must be distinct")
-        seen.add(sample.id)
+def _refuse_unreadable(error: OSError) -> None:
+    raise DataError(
+        f"the folder {error.filename} cannot be read ({error.strerror}); make it readable or move it away"
+    ) from error
+
+
+def refuse_repeats(values: Iterable[tuple[int, str]], *, what: str, table: Path) -> None:
+    """Raise DataError at the first line of a table whose value (an id, an image) an earlier line has."""
+    seen: dict[str, int] = {}
+    for line, value in values:
+        if (first := seen.setdefault(value, line)) != line:
+            raise DataError(
+                f"{table}, line {line}: the {what} {value!r} stands in line {first} already; each row needs its own, "
+                "so take one of the two out"
+            )

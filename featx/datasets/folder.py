@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from featx.datasets.base import Columns, Dataset, Sample, image_files, slug
 from featx.datasets.table_dataset import SPLIT_WORDS
@@ -33,22 +33,40 @@ class Folder:
         Raises
         ------
         DataError
-            Where there are no images in class folders.
+            Where there are no images in class folders, or where folders of a split stand among others.
         """
+        if not data.is_dir():
+            raise DataError(f"{data} is a file; {self.expects} was expected")
         files = image_files(data)
+        self._refuse_half_a_split(data, files)
         samples = self._samples(files)
         if not samples:
             raise DataError(f"{data} holds no images in class folders; {self.expects} was expected")
         loose = Counter("in no class folder" for _ in range(len(files) - len(samples)))
-        return Dataset(slug(data.resolve().name), self.name, data, tuple(samples), dict(loose))
+        root = data.resolve()
+        return Dataset(slug(root.name), self.name, root, tuple(samples), dict(loose))
 
     def _samples(self, files: list[str]) -> list[Sample]:
-        parts = [(path, PurePosixPath(path).parts) for path in files]
-        splits = all(len(p) > 2 and p[0].lower() in SPLIT_WORDS for _, p in parts)
+        parts = [(path, path.split("/")) for path in files]
+        splits = all(name.lower() in SPLIT_WORDS for name in _top(files))
         return [_sample(path, p, splits) for path, p in parts if len(p) > 1 + splits]
 
+    def _refuse_half_a_split(self, data: Path, files: list[str]) -> None:
+        parts = [name for name in _top(files) if name.lower() in SPLIT_WORDS]
+        others = [name for name in _top(files) if name not in parts]
+        if parts and others:
+            raise DataError(
+                f"{data}: the folders {', '.join(parts)} look like a split of the images, {', '.join(others[:8])} do "
+                "not; move those that are not meant, or name each image's label in a table"
+            )
 
-def _sample(path: str, parts: tuple[str, ...], splits: bool) -> Sample:
+
+def _top(files: list[str]) -> list[str]:
+    """Return the folders at the top that hold images."""
+    return sorted({path.partition("/")[0] for path in files if "/" in path})
+
+
+def _sample(path: str, parts: list[str], splits: bool) -> Sample:
     attributes = {"split": SPLIT_WORDS[parts[0].lower()]} if splits else {}
     own = f"image {path}"
     return Sample(path, path, parts[int(splits)], own, own, attributes)

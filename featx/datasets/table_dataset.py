@@ -6,18 +6,35 @@ the table's folder; or by its bare name, wherever it lies below.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from featx.datasets.base import SYNTHETIC, Columns, Dataset, Sample, image_files, refuse_duplicate_ids, slug
+from featx.datasets.base import SYNTHETIC, Columns, Dataset, Sample, image_files, refuse_repeats, slug
 from featx.datasets.tables import TABLE_SUFFIXES, Table, read_table
 from featx.errors import DataError, UsageError
 
 IMAGE_NAMES = ("image", "image_id", "image_name", "isic_id", "file", "file_name", "filename", "path", "image_path")
 LABEL_NAMES = ("label", "diagnosis", "dx", "class", "target")
-GROUP_NAMES = ("patient_id", "patient", "lesion_id", "lesion", "case_id", "case", "group", "group_id")
+GROUP_NAMES = ("patient", "subject", "lesion", "case", "group")  # the coarsest first
 SPLIT_NAMES = ("split",)
-SPLIT_WORDS = {"train": "train", "test": "test", "val": "validation", "valid": "validation", "validation": "validation"}
+SPLIT_WORDS = {
+    "train": "train", "training": "train",
+    "val": "validation", "valid": "validation", "validation": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+
+
+class _Found(NamedTuple):
+    """The columns of a table that are read."""
+
+    image: str
+    label: str
+    group: str | None
+    unit: str | None
+    split: str | None
 
 
 class TableDataset:
@@ -32,6 +49,8 @@ class TableDataset:
 
     def recognise(self, data: Path) -> str | None:
         """Return the tables' names where there are some."""
+        if data.is_file():
+            return data.name if data.suffix.lower() in TABLE_SUFFIXES else None
         return ", ".join(path.name for path in self._tables(data)) or None
 
     def read(self, data: Path, *, columns: Columns) -> Dataset:
@@ -55,20 +74,23 @@ class TableDataset:
 
     def _tables(self, data: Path) -> list[Path]:
         if data.is_file():
-            return [data] if data.suffix.lower() in TABLE_SUFFIXES else []
+            return [data]
         return sorted(p for p in data.glob("*") if p.suffix.lower() in TABLE_SUFFIXES[:3] and p.is_file())
 
-    def _columns(self, table: Table, wanted: Columns) -> Columns:
-        return Columns(
-            image=table.column(wanted.image, names=IMAGE_NAMES, option="--image-column", what="image"),
-            label=table.column(wanted.label, names=LABEL_NAMES, option="--label-column", what="label"),
-            group=table.find(wanted.group, names=GROUP_NAMES, option="--group-column"),
+    def _columns(self, table: Table, wanted: Columns) -> _Found:
+        image = table.column(wanted.image, names=IMAGE_NAMES, option="--image-column", what="image")
+        label = table.column(wanted.label, names=LABEL_NAMES, option="--label-column", what="label")
+        rest = [name for name in table.header if name not in (image, label)]
+        return _Found(
+            image=image,
+            label=label,
+            group=table.find(wanted.group, names=_group_names(rest), option="--group-column"),
             unit=table.find(wanted.unit, names=(), option="--unit-column"),
             split=table.find(wanted.split, names=SPLIT_NAMES, option="--split-column"),
         )
 
-    def _dataset(self, table: Table, columns: Columns) -> Dataset:
-        root = table.path.parent
+    def _dataset(self, table: Table, columns: _Found) -> Dataset:
+        root = table.path.parent.resolve()
         find = _Finder(root)
         samples, dropped = [], Counter[str]()
         for line, row in table.rows:
@@ -79,27 +101,39 @@ class TableDataset:
             elif path is None:
                 dropped["no image file"] += 1
             else:
-                samples.append(_sample(row, path, columns, where=where))
+                samples.append((line, _sample(row, path, columns, where=where)))
         if not samples:
             raise DataError(
                 f"none of the {len(table.rows)} rows of {table.path} has both a label ({columns.label}) and an image "
                 f"file named by {columns.image}; dropped: {dict(dropped)}"
             )
-        refuse_duplicate_ids(samples, where=str(table.path))
+        refuse_repeats(((line, sample.id) for line, sample in samples), what="id", table=table.path)
+        refuse_repeats(((line, sample.path) for line, sample in samples), what="image", table=table.path)
         return Dataset(
-            name=slug(root.resolve().name),
+            name=slug(root.name),
             adapter=self.name,
             root=root,
-            samples=tuple(samples),
+            samples=tuple(sample for _, sample in samples),
             dropped=dict(dropped),
             group_kind=_kind(columns.group),
             unit_kind=_kind(columns.unit or columns.group),
-            synthetic=any(sample.attributes.get("dataset") == SYNTHETIC for sample in samples),
-            notes=(_told(columns),),
+            synthetic=any(sample.attributes.get("dataset") == SYNTHETIC for _, sample in samples),
+            notes=_notes(columns, [sample for _, sample in samples]),
         )
 
 
-def _sample(row: dict[str, str], path: str, columns: Columns, *, where: str) -> Sample:
+def _group_names(header: list[str]) -> list[str]:
+    """Return the columns that by their names say what may not be divided: patient_id, Patient ID, patient_or_case."""
+    words = "|".join(GROUP_NAMES)
+    shape = re.compile(rf"({words})(or({words}))*(id|no|nr|num|number)?")
+    plain = {name.lower(): re.sub("[^a-z]", "", name.lower()) for name in header}
+    fitting = [name for name, letters in plain.items() if shape.fullmatch(letters)]
+    return sorted(
+        fitting, key=lambda name: next(n for n, word in enumerate(GROUP_NAMES) if plain[name].startswith(word))
+    )
+
+
+def _sample(row: Mapping[str, str], path: str, columns: _Found, *, where: str) -> Sample:
     name = row[columns.image]
     used = {columns.image, columns.label, columns.group, columns.unit, columns.split}
     attributes = {key: value for key, value in row.items() if key and key not in used}
@@ -109,18 +143,24 @@ def _sample(row: dict[str, str], path: str, columns: Columns, *, where: str) -> 
             raise DataError(f"{where}: split {row[columns.split]!r} is none of {', '.join(SPLIT_WORDS)}")
         attributes["split"] = SPLIT_WORDS[word]
     # an empty group is an image of its own: never one big group of all that nothing is known of
-    group = (columns.group and row[columns.group]) or f"image {name}"
+    group = (columns.group and row[columns.group]) or _own(name)
     unit = (columns.unit and row[columns.unit]) or group
     return Sample(name, path, row[columns.label], group, unit, attributes)
 
 
 def _kind(column: str | None) -> str | None:
-    return column.lower().removesuffix("_id") if column else None
+    return re.sub("[ _-]?id$", "", column.lower()) or column if column else None
 
 
-def _told(columns: Columns) -> str:
+def _notes(columns: _Found, samples: list[Sample]) -> tuple[str, ...]:
     group = f"group {columns.group!r}" if columns.group else "no group column (name one with --group-column)"
-    return f"columns: image {columns.image!r}, label {columns.label!r}, {group}"
+    told = f"columns: image {columns.image!r}, label {columns.label!r}, {group}"
+    lone = sum(sample.group == _own(sample.id) for sample in samples) if columns.group else 0
+    return (told, f"{lone} images have no {columns.group}: each is a group of its own") if lone else (told,)
+
+
+def _own(name: str) -> str:
+    return f"image {name}"
 
 
 class _Finder:
@@ -130,11 +170,13 @@ class _Finder:
         self._root = root
         files = image_files(root)
         self._paths = set(files)
-        self._without_ending = {str(PurePosixPath(path).with_suffix("")): path for path in reversed(files)}
+        self._without_ending: dict[str, list[str]] = defaultdict(list)
         self._by_name: dict[str, list[str]] = defaultdict(list)
         for path in files:
-            self._by_name[PurePosixPath(path).name].append(path)
-            self._by_name[PurePosixPath(path).stem].append(path)
+            pure = PurePosixPath(path)
+            self._without_ending[str(pure.with_suffix(""))].append(path)
+            for name in {pure.name, pure.stem}:
+                self._by_name[name].append(path)
 
     def __call__(self, field: str, *, where: str) -> str | None:
         """Return the path, or None; a name that several files bear, or a path that climbs out, is a DataError."""
@@ -142,12 +184,13 @@ class _Finder:
             return field if Path(field).is_file() else None
         path = str(PurePosixPath(field))
         if ".." in PurePosixPath(path).parts:
-            raise DataError(f"{where}: the path {field!r} leads out of {self._root}")
+            raise DataError(
+                f"{where}: the path {field!r} may lead out of {self._root}; put the table above its images and leave "
+                "out the '..'"
+            )
         if path in self._paths:
             return path
-        if path in self._without_ending:
-            return self._without_ending[path]
-        named = self._by_name.get(path, [])
+        named = self._without_ending.get(path) or self._by_name.get(path, [])
         if len(named) > 1:
             raise DataError(f"{where}: {field!r} may be any of {', '.join(named[:3])}; write its path")
         return named[0] if named else None

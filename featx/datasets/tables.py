@@ -6,6 +6,8 @@ Knows nothing of images or diagnoses.
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -76,27 +78,40 @@ def read_table(path: Path) -> Table:
         raise DataError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start}); save it as UTF-8") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    lines = text.splitlines(keepends=True)
-    if not lines or "\0" in text:
-        raise DataError(f"{path} is {'empty' if not lines else 'no text table (it holds NUL bytes)'}")
-    return _parse(path, lines, max(DELIMITERS, key=lines[0].count))
+    if not text.strip() or "\0" in text:
+        raise DataError(f"{path} is {'no text table (it holds NUL bytes)' if text.strip() else 'empty'}")
+    return _parse(path, text)
 
 
-def _parse(path: Path, lines: list[str], delimiter: str) -> Table:
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+def _delimiter(line: str) -> str:
+    unquoted = re.sub('"[^"]*"', "", line)
+    return max(DELIMITERS, key=unquoted.count)
+
+
+def _parse(path: Path, text: str) -> Table:
+    # not str.splitlines: vertical tabs and other separators stand inside fields
+    reader = csv.reader(io.StringIO(text), delimiter=_delimiter(text.partition("\n")[0]), strict=True)
+    start = 1
     try:
-        header = tuple(name.strip() for name in next(reader))
-        if twice := [name for name, count in Counter(header).items() if count > 1 and name]:
-            raise DataError(f"{path}: the column {twice[0]!r} stands twice in the header")
+        header = _header(path, next(reader))
         rows = []
-        for fields in reader:
+        while (start := reader.line_num + 1) and (fields := next(reader, None)) is not None:
             if not any(field.strip() for field in fields):
                 continue
             if len(fields) != len(header):
-                raise DataError(f"{path}, line {reader.line_num}: {len(fields)} fields, {len(header)} expected")
-            rows.append((reader.line_num, dict(zip(header, (field.strip() for field in fields), strict=True))))
+                raise DataError(f"{path}, line {start}: {len(fields)} fields, {len(header)} expected")
+            rows.append((start, dict(zip(header, (field.strip() for field in fields), strict=True))))
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}") from error
+        raise DataError(f"{path}, line {start}: {error}") from error
     if not rows:
         raise DataError(f"{path} has a header but no rows")
     return Table(path, header, tuple(rows))
+
+
+def _header(path: Path, fields: list[str]) -> tuple[str, ...]:
+    header = tuple(name.strip() for name in fields)
+    if not any(header):
+        raise DataError(f"{path}, line 1: the header is empty; the names of the columns were expected")
+    if twice := [name for name, count in Counter(header).items() if count > 1 and name]:
+        raise DataError(f"{path}: the column {twice[0]!r} stands twice in the header")
+    return header

@@ -1,0 +1,52 @@
+"""The engine returns results in order, whatever carries the calls."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from featx import engine
+
+
+@pytest.mark.parametrize("jobs", [None, 1, 2, 5])
+def test_results_come_in_the_order_of_the_calls(jobs):
+    assert engine.run(lambda a, b: a * b, [(i, 2) for i in range(20)], jobs=jobs) == [2 * i for i in range(20)]
+
+
+def test_no_calls_give_no_results():
+    assert engine.run(print, []) == []
+
+
+def test_progress_is_told_after_each_call():
+    told = []
+    engine.run(abs, [(-1,), (-2,), (-3,)], jobs=2, on_progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_two_jobs_run_at_once():
+    meeting = threading.Barrier(2, timeout=20)
+    assert sorted(engine.run(lambda _: meeting.wait(), [(0,), (0,)], jobs=2)) == [0, 1]
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_error_in_a_call_reaches_the_caller(jobs):
+    def fail(at):
+        raise KeyError(at)
+
+    with pytest.raises(KeyError, match="7"):
+        engine.run(fail, [(7,)], jobs=jobs)
+
+
+def test_linear_algebra_keeps_to_one_thread_meanwhile():
+    import numpy  # noqa: F401
+    from threadpoolctl import threadpool_info
+
+    before = [pool["num_threads"] for pool in threadpool_info()]
+    (inside,) = engine.run(lambda: [pool["num_threads"] for pool in threadpool_info()], [()], jobs=2)
+    assert inside and set(inside) == {1}
+    assert [pool["num_threads"] for pool in threadpool_info()][: len(before)] == before
+
+
+def test_there_is_a_core():
+    assert engine.cores() >= 1
