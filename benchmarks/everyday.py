@@ -71,7 +71,8 @@ def report_again(data: Path) -> None:
 def report_memory(few: Path, many: Path) -> None:
     words = ["--backbone", "mobilenet_v2", "--weights", "random", "--size", "64"]
     small, large = (peak([*FEATX, "extract", str(data), *words]) for data in (few, many))
-    print(f"| peak memory of `featx extract`, MB: ten times the images against one | {large:.0f} | {small:.0f} | {large / small:.2f} |")
+    what = "peak memory of `featx extract`, MB: all the images against a tenth of them"
+    print(f"| {what} | {large:.0f} | {small:.0f} | {large / small:.2f} |")
 
 
 def paired(ours: list[str], theirs: list[str], *, runs: int) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,8 @@ class Featx(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a verb; a traceback appears under ``--debug`` only."""
         debug = "--debug" in sys.argv
+        # Pillow's word on very large images, which featx refuses with words of its own
+        warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
             sys.exit(code if isinstance(code, int) else 0)

@@ -24,6 +24,7 @@ from featx.provenance import digest_json
 
 FORMAT = "featx-folds"
 ATTEMPTS = 100
+DRAW_RULES = 1  # raised whenever a change here draws another plan from the same samples and seed
 
 
 class Split(NamedTuple):
@@ -100,13 +101,14 @@ class Folds:
         place = {name: row for row, name in enumerate(ids)}
         if strangers := place.keys() - set(self.ids):
             raise SplitError(f"the folds do not hold sample {min(strangers)!r}; draw them again or give others")
-        return [split._replace(**self._sides_on(split, place)) for split in self.splits]
 
-    def _sides_on(self, split: Split, place: Mapping[str, int]) -> dict[str, np.ndarray]:
-        def rows_on(rows: np.ndarray) -> np.ndarray:
+        def there(rows: np.ndarray) -> np.ndarray:
             return np.array([place[self.ids[row]] for row in rows if self.ids[row] in place], dtype=np.int64)
 
-        return {side: rows_on(getattr(split, side)) for side in ("train", "test", "validation")}
+        return [
+            Split(split.repeat, split.half, there(split.train), there(split.test), there(split.validation))
+            for split in self.splits
+        ]
 
 
 def join_groups(groups: Sequence[str], digests: Sequence[str]) -> list[str]:
@@ -256,7 +258,7 @@ def inner_parts(y: np.ndarray, groups: Sequence[str], *, k: int, seed: int) -> n
         )
     k = min(k, fewest[0])
     rng = np.random.default_rng(seed)
-    words = y.astype(str)
+    words = y.astype(str).tolist()
     for _ in range(ATTEMPTS):
         parts = deal(groups, words, shares=[1 / k] * k, rng=rng)
         if all(set(y[parts != part]) == set(y[parts == part]) == set(y) for part in range(k)):
@@ -353,7 +355,7 @@ def drawn_once(
     path : pathlib.Path
         Its file.
     """
-    drawn_from = digest_json([scheme, seed, list(ids), list(groups), list(strata), list(official or [])])
+    drawn_from = digest_json([DRAW_RULES, scheme, seed, list(ids), list(groups), list(strata), list(official or [])])
     path = folder / f"{about['dataset']}--{drawn_from[:8]}.json"
     if path.exists():
         folds = load(path)
@@ -365,8 +367,8 @@ def drawn_once(
 
 
 def save(folds: Folds, path: Path, *, about: Mapping[str, Any]) -> Path:
-    """Write a plan as JSON, with what it is about (dataset, notes)."""
-    text = json.dumps({**about, **folds.describe()}, indent=1, ensure_ascii=False)
+    """Write a plan as JSON, with its digest and what it is about (dataset, notes)."""
+    text = json.dumps({**about, "digest": folds.digest, **folds.describe()}, indent=1, ensure_ascii=False)
     # a name that is no UTF-8 on the disk (a lone surrogate here) becomes JSON's own escape of it
     return atomic.write_text(path, text.encode("utf-8", "backslashreplace").decode())
 
@@ -379,7 +381,7 @@ def load(path: Path) -> Folds:
     UsageError
         Where the file is missing or is no folds file.
     SplitError
-        Where a group is on both sides of a split.
+        Where a group is on both sides of a split, or the plan is not the one that its digest was taken of.
     """
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -391,10 +393,13 @@ def load(path: Path) -> Folds:
         groups = tuple(map(str, value["groups"].values()))
         folds = Folds(str(value["scheme"]), int(value["seed"]), ids, groups, splits)
         _refuse_unsound(folds)
+        digest = value.get("digest", folds.digest)
     except FileNotFoundError:
         raise UsageError(f"no folds file {path}; give one that exists, or a scheme (5x2, kfold, holdout)") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise UsageError(f"{path} is no folds file of featx ({type(error).__name__}: {error})") from error
+    if digest != folds.digest:
+        raise SplitError(f"{path} was changed after it was drawn; remove its 'digest' if you mean the change")
     refuse_straddling(folds)
     return folds
 
@@ -446,12 +451,12 @@ def _dealt(
     groups: Sequence[str], strata: Sequence[str], *, shares: Sequence[float], rng: np.random.Generator
 ) -> np.ndarray:
     """Deal until every part has a row of each stratum that has groups enough; the last try where none has."""
-    strata = np.asarray(strata, dtype=str)
+    kinds = np.asarray(strata, dtype=str)
     enough = [kind for kind, count in _groups_per(groups, strata).items() if count >= len(shares)]
     for _ in range(ATTEMPTS):
         part = deal(groups, strata, shares=shares, rng=rng)
         whole = len(set(part)) == len(shares)
-        if whole and all(len(set(part[strata == kind])) == len(shares) for kind in enough):
+        if whole and all(len(set(part[kinds == kind])) == len(shares) for kind in enough):
             break
     if not whole:
         raise SplitError(_too_few(groups, parts=len(shares)))

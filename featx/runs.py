@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +28,7 @@ def new_id(verb: str, about: Mapping[str, Any]) -> str:
     return f"{now}-{verb}-{digest_json(about)[:6]}"
 
 
-def folder_for(out: str | Path | None, *, runs: Path, run_id: str) -> Path:
+def folder_for(out: str | os.PathLike[str] | None, *, runs: Path, run_id: str) -> Path:
     """Return the folder of a run: the one asked for, or one of its own among the runs.
 
     Raises

@@ -29,10 +29,14 @@ DEVICES = ("auto", "cpu", "cuda")
 class Tap(Protocol):
     """A place in a network where features are taken (see ``backbones.base.Layer``)."""
 
-    name: str
-    module: str
-    take: str
-    kind: str
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def module(self) -> str: ...  # noqa: D102
+    @property
+    def take(self) -> str: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
 
 
 class _Enough(Exception):

@@ -49,7 +49,7 @@ def captured(net, layers: tuple[Layer, ...], image) -> dict[str, tuple[int, ...]
     return shapes
 
 
-class Seen(Exception):  # noqa: N818
+class Seen(Exception):
     """Ends a forward pass with what a layer gave."""
 
 

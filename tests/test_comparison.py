@@ -83,7 +83,7 @@ def whole(tmp_path_factory):
 def test_the_tables_have_the_columns_promised(whole):
     scores, predictions = (table(whole.folder / f"{name}.csv") for name in ("scores", "predictions"))
     promised = ["design", "classifier", "features", "repeat", "half", "metric", "value"]
-    assert list(scores[0])[:7] == promised and list(scores[0])[7:] == ["dataset"]
+    assert list(scores[0])[:7] == promised and list(scores[0])[7:] == ["unit", "dataset"]
     about = ["sample", "group", "design", "classifier", "features", "repeat", "half", "truth"]
     per_class = ["score_benign", "score_malignant", "score_melanoma", "score_bcc", "dataset"]
     assert list(predictions[0]) == about + per_class

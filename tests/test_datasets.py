@@ -114,7 +114,7 @@ def test_groups_that_are_no_people_leave_patients_unknown(kind):
     assert dataset(group_kind=kind).grouping == f"no {kind} straddles; patients unknown"
 
 
-@pytest.mark.parametrize("kind", ["patient", "patient_or_case", "subject"])
+@pytest.mark.parametrize("kind", ["patient", "person", "subject"])
 def test_groups_of_people_do_not_call_patients_unknown(kind):
     assert dataset(group_kind=kind).grouping == f"no {kind} straddles"
 

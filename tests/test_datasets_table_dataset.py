@@ -111,9 +111,8 @@ def test_a_column_that_names_people_lesions_or_cases_is_the_group(tmp_path, colu
     found = groups(tmp_path, *columns)
     assert (found.group_kind, found.unit_kind) == (kind, kind)
     assert [s.group for s in found.samples] == [s.unit for s in found.samples] == [f"{taken}1", f"{taken}2"]
-    assert found.grouping == f"no {kind} straddles" + (
-        "" if kind[0] in "p" or kind == "subject" else "; patients unknown"
-    )
+    known = kind in ("patient", "subject")
+    assert found.grouping == f"no {kind} straddles" + ("" if known else "; patients unknown")
     assert f"group {taken!r}" in found.notes[0]
 
 
@@ -333,7 +332,7 @@ def test_the_patients_of_the_chest_films_are_found(real):
     assert (found.adapter, found.found, len(found.samples)) == ("csv", 599, 599)
     assert Counter(s.diagnosis for s in found.samples) == {"no_findings": 218, "pneumonia": 257, "covid-19": 124}
     assert found.group_kind == "patient_or_case"
-    assert found.grouping == "no patient_or_case straddles"
+    assert found.grouping == "no patient_or_case straddles; patients unknown"
     sizes = Counter(s.group for s in found.samples)
     assert sum(size > 1 for size in sizes.values()) == 70
 

@@ -34,6 +34,7 @@ from featx.errors import (
     WeightsUnavailable,
 )
 from featx.extraction import extract
+from featx.extraction.filling import batches_of
 from featx.runtime import TorchRuntime
 
 N, SIZE, BATCH = 10, 16, 4
@@ -338,14 +339,14 @@ def test_other_rows_of_the_table_change_a_row_by_rounding_at_most(data, counts):
 @settings(max_examples=60)
 @given(todo=st.lists(st.integers(0, 60), unique=True, max_size=40), size=st.integers(1, 9))
 def test_batches_hold_each_row_once_at_a_place_of_its_own(todo, size):
-    batches = extraction._batches(sorted(todo), size=size)
+    batches = batches_of(sorted(todo), size=size)
     assert sorted(row for rows in batches for row in rows) == sorted(todo)
     for rows in batches:
         assert 0 < len({row % size for row in rows}) == len(rows)
 
 
 def test_all_rows_are_batched_in_their_order_and_full():
-    assert extraction._batches(range(10), size=4) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert batches_of(range(10), size=4) == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
 # datasets that change
@@ -609,10 +610,10 @@ DRIVER = """
 import os, random, signal, sys, time
 from pathlib import Path
 import torch
-from featx import extraction
+from featx.extraction import extract, filling
 torch.set_num_threads(1)
 data, cache, seed, progress = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), [int(n) for n in sys.argv[4:]]
-extraction.SYNC_SECONDS = 0.001
+filling.SYNC_SECONDS = 0.001
 
 def start(cache):
     # a process of its own by fork: torch is imported once
@@ -621,7 +622,7 @@ def start(cache):
     if pid == 0:
         os.close(reader)
         try:
-            extraction.extract(data, backbone="maia-custom2", weights="random", size=16, batch_size=4, device="cpu",
+            extract(data, backbone="maia-custom2", weights="random", size=16, batch_size=4, device="cpu",
                                cache=cache, on_progress=lambda done, total: os.write(writer, b"."))
         except BaseException as error:
             print(repr(error), file=sys.stderr, flush=True)

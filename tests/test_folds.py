@@ -405,3 +405,17 @@ def test_the_check_of_straddling_groups_would_see_one():
     leaky = one._replace(train=np.append(one.train, one.test[0]))
     with pytest.raises(SplitError, match="is on two sides of split 0x0"):
         folds.refuse_straddling(replace(plan, splits=(leaky, *plan.splits[1:])))
+
+
+def test_a_plan_that_was_changed_after_it_was_drawn_is_refused(tmp_path):
+    ids = [f"i{n}" for n in range(24)]
+    plan = folds.draw("5x2", ids, groups=ids, strata=["a", "b"] * 12, seed=0)
+    path = folds.save(plan, tmp_path / "plan.json", about={})
+    value = json.loads(path.read_text())
+    value["splits"][0]["test"].pop()
+    path.write_text(json.dumps(value))
+    with pytest.raises(SplitError, match="was changed after it was drawn"):
+        folds.load(path)
+    del value["digest"]
+    path.write_text(json.dumps(value))
+    assert len(folds.load(path).splits[0].test) == len(plan.splits[0].test) - 1

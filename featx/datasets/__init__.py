@@ -26,7 +26,9 @@ ADAPTERS: Shelf[Adapter] = Shelf(
 )
 
 
-def open_dataset(data: str | Path, *, adapter: str | None = None, columns: Columns | None = None) -> Dataset:
+def open_dataset(
+    data: str | os.PathLike[str], *, adapter: str | None = None, columns: Columns | None = None
+) -> Dataset:
     """Read the dataset at a path, whichever format it has.
 
     Parameters

@@ -100,7 +100,7 @@ class Dataset:
         if self.group_kind is None:
             return "groups unknown: each image is its own group, so that images of one lesion or patient may straddle"
         promise = f"no {self.group_kind} straddles"
-        return promise if any(word in self.group_kind for word in PEOPLE) else f"{promise}; patients unknown"
+        return promise if self.group_kind in PEOPLE else f"{promise}; patients unknown"
 
     def to_table(self) -> str:
         """Return the sample table as JSON, to travel in a feature file; :func:`from_table` reads it."""

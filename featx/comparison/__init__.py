@@ -1,0 +1,184 @@
+"""The comparison: feature files x designs x classifiers, over one plan of folds, to scores and predictions.
+
+``question`` settles rows, classes and splits, ``cells`` fits and judges, ``record`` keeps. Every classifier of a design
+is fitted on the same train rows and judged on the same test rows. This package never knows image files or networks.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from featx import designs, runs
+from featx.cache.places import Places
+from featx.classifiers import CLASSIFIERS, SCALES, fixed_params
+from featx.comparison.cells import Cell, fit
+from featx.comparison.question import Question, common_samples, plan_of, question_of, twins_told, unused_told
+from featx.comparison.record import record_of, write
+from featx.engine import OnProgress
+from featx.errors import UsageError
+from featx.matrix import Features, read_features
+
+__all__ = ["Cell", "Comparison", "Question", "compare"]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found.
+
+    Attributes
+    ----------
+    title : str
+        The dataset; synthetic data say so in it.
+    grouping : str
+        What the groups promise, and what not.
+    questions : tuple of Question
+        One a design.
+    cells : tuple of Cell
+        One for each feature file, design and classifier.
+    unit : str
+        What the scores are of: ``image``, or for instance ``lesion``.
+    run : dict
+        The record: provenance of everything.
+    folder : pathlib.Path
+        Where ``run.json``, ``scores.csv`` and ``predictions.csv`` lie.
+    notes : tuple of str
+        What the user should know.
+    """
+
+    title: str
+    grouping: str
+    questions: tuple[Question, ...]
+    cells: tuple[Cell, ...]
+    unit: str
+    run: dict[str, Any]
+    folder: Path
+    notes: tuple[str, ...]
+
+    def of(self, design: str) -> list[Cell]:
+        """Return the cells of a design."""
+        return [cell for cell in self.cells if cell.design == design]
+
+
+def compare(
+    features: Sequence[str | os.PathLike[str]] | str | os.PathLike[str] | None = None,
+    *,
+    classifiers: Sequence[str] = ("svm", "rf", "tree"),
+    designs: Sequence[str | designs.Design] = ("mel-vs-benign",),
+    folds: str = "5x2",
+    seed: int = 0,
+    scale: str | None = None,
+    params: Sequence[str] = (),
+    unit: str = "image",
+    akiec: str = "drop",
+    scc: str = "malignant",
+    cache: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
+    verb: str = "compare",
+    on_progress: OnProgress | None = None,
+) -> Comparison:
+    """Compare classifiers on cached features over grouped folds.
+
+    Parameters
+    ----------
+    features : path-like or sequence of path-like, optional
+        Feature files of one dataset; those extracted last by default. Only samples that all of them hold are used.
+    classifiers : sequence of str
+        Names of the shelf.
+    designs : sequence of str or Design
+        Names of the shelf, YAML files, or designs.
+    folds : str
+        ``5x2``, ``kfold[:K]``, ``holdout[:A/B[/C]]``, ``official``, or a JSON file of folds.
+    seed : int
+        Seed of the folds, the inner parts and the estimators.
+    scale : {"l2", "standard", "none"}, optional
+        Each classifier's own by default (row L2 norm for the linear ones, the Gaussian SVM and neighbours).
+    params : sequence of str
+        Fixed hyperparameters, ``C=1`` or ``svm:C=1``; the rest is chosen inside each train half.
+    unit : str
+        ``image``, or what the dataset calls its unit (``lesion``): scores are averaged over a unit's images.
+    akiec, scc : {"drop", "benign", "malignant"}
+        Readings of the skin designs.
+    cache, out : path-like, optional
+        The cache's folder, and the folder for the record (``<cache>/runs/<id>`` by default).
+    jobs : int, optional
+        Threads; all cores by default.
+    verb : str
+        What the run is called in its record.
+    on_progress : callable, optional
+        Told (done, total) fitted splits.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    FeatxError
+        Whatever is wrong, in one sentence.
+    """
+    places = Places.at(cache)
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"--seed takes a whole number from 0 to {2**32 - 1}; {seed} came")
+    chosen = list({CLASSIFIERS.canonical(name): CLASSIFIERS[name] for name in classifiers}.values())
+    if scale is not None and scale not in SCALES:
+        raise UsageError(f"--scale takes {', '.join(SCALES)}; {scale!r} came")
+    fixed = fixed_params(params, chosen)
+    asked = _designs(designs, akiec=akiec, scc=scc)
+    if not chosen or not asked:
+        raise UsageError("a comparison takes at least one classifier and one design")
+    tables = _read(_paths(features, places))
+    common, notes = common_samples(tables)
+    plan, plan_path = plan_of(tables[0], folds, seed=seed, places=places)
+    questions = [question_of(design, tables[0], common, plan=plan, unit=unit) for design in asked]
+    notes += twins_told(tables[0]) + unused_told(questions)
+    cells = fit(tables, common, questions, chosen, fixed=fixed, scale=scale, unit=unit, seed=seed, jobs=jobs,
+                 on_progress=on_progress)  # fmt: skip
+    settings = {
+        "classifiers": {
+            c.name: {"scale": scale or c.scale, "fixed": fixed[c.name], "grid": dict(c.grid)} for c in chosen
+        },
+        "folds": {"file": str(plan_path), "scheme": plan.scheme, "seed": plan.seed, "digest": plan.digest},
+        "seed": seed,
+        "unit": unit,
+    }
+    dataset = tables[0].dataset
+    record = record_of(verb, tables, questions, cells, settings=settings, notes=notes)
+    folder = runs.folder_for(out, runs=places.runs, run_id=record["id"])
+    found = Comparison(
+        dataset.title, dataset.grouping, tuple(questions), tuple(cells), unit, record, folder, tuple(notes)
+    )
+    write(found)
+    return found
+
+
+def _designs(asked: Sequence[str | designs.Design], *, akiec: str, scc: str) -> list[designs.Design]:
+    found = [designs.get(d, akiec=akiec, scc=scc) if isinstance(d, str) else d for d in asked]
+    by_name = {design.name: design for design in found}
+    for design in found:
+        if design != by_name[design.name]:
+            raise UsageError(f"two designs are called {design.name!r}; give one of them another name")
+    return list(by_name.values())
+
+
+def _paths(features: Any, places: Places) -> list[Path]:
+    if features is None:
+        return places.last()
+    return [Path(p) for p in ([features] if isinstance(features, (str, os.PathLike)) else features)]
+
+
+def _read(paths: Sequence[Path]) -> list[Features]:
+    """Read feature files; those of one name are told apart by their key, those of two datasets are refused."""
+    tables = [read_features(path) for path in dict.fromkeys(paths)]
+    names = [table.label for table in tables]
+    tables = [replace(t, label=t.path.stem) if names.count(t.label) > 1 else t for t in tables]
+    told = {table.dataset.name for table in tables}
+    if len(told) > 1:
+        raise UsageError(
+            f"features of several datasets cannot be compared on the same samples ({', '.join(sorted(told))})"
+        )
+    return tables

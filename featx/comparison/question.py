@@ -1,0 +1,185 @@
+"""What is asked: the samples that all feature files hold, the plan of folds, and a design's classes and splits on them.
+
+Knows no classifiers and computes no score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from featx import designs, folds
+from featx.cache.places import Places
+from featx.errors import DataError, SplitError, UsageError
+from featx.matrix import Features
+
+
+class Question(NamedTuple):
+    """A design on the samples compared: who is asked about, and the splits.
+
+    Attributes
+    ----------
+    design : Design
+        The design.
+    assignment : Assignment
+        Its classes and drops.
+    rows : numpy.ndarray of int64, shape (n,)
+        Rows of the feature files' common samples that have a class.
+    ids, groups, units : list of str
+        Of those rows.
+    y : numpy.ndarray of int64, shape (n,)
+        Their class codes.
+    splits : list of Split
+        As numbers into ``rows``.
+    readings : dict
+        Class counts under each reading of a policy.
+    """
+
+    design: designs.Design
+    assignment: designs.Assignment
+    rows: np.ndarray
+    ids: list[str]
+    groups: list[str]
+    units: list[str]
+    y: np.ndarray
+    splits: list[folds.Split]
+    readings: dict[str, Any]
+
+
+def common_samples(tables: Sequence[Features]) -> tuple[list[str], list[str]]:
+    """Return the samples that every file has features of, and notes on those left out.
+
+    Raises
+    ------
+    DataError
+        Where two files hold other images, diagnoses or groups under one id.
+    """
+    known: dict[str, tuple[str, str, str]] = {}
+    for table in tables:
+        for sample, digest, group in zip(table.dataset.samples, table.digests, table.groups, strict=True):
+            facts = (digest, sample.diagnosis, group)
+            if known.setdefault(sample.id, facts) != facts:
+                raise DataError(
+                    f"sample {sample.id!r} is not the same in {tables[0].path.name} and {table.path.name} (image, "
+                    "diagnosis or group differ); run `featx extract` again for both"
+                )
+    held = [{s.id for s, usable in zip(t.dataset.samples, t.usable, strict=True) if usable} for t in tables]
+    everywhere = set.intersection(*held)
+    common = [sample.id for sample in tables[0].dataset.samples if sample.id in everywhere]
+    if not common:
+        raise DataError("no sample has features in all of the files; extract them from the same data")
+    notes = [
+        f"{t.label}: {count} images without features ({reason})" for t in tables for reason, count in t.dropped.items()
+    ]
+    if lost := len(known) - len(common):
+        notes.append(f"{len(common)} of {len(known)} samples have features in every file; {lost} are left out")
+    return common, notes
+
+
+def plan_of(table: Features, scheme: str, *, seed: int, places: Places) -> tuple[folds.Folds, Path]:
+    """Draw the folds of a dataset once, on all of its samples, or read them from a file."""
+    if scheme.endswith(".json"):
+        return _plan_from(Path(scheme), table), Path(scheme)
+    samples, dataset = table.dataset.samples, table.dataset
+    return folds.drawn_once(
+        scheme,
+        [sample.id for sample in samples],
+        groups=table.groups,
+        strata=[sample.diagnosis for sample in samples],
+        seed=seed,
+        folder=places.folds,
+        about={"dataset": dataset.name, "data": dataset.title, "grouping": dataset.grouping},
+        official=[sample.attributes.get("split", "") for sample in samples] if scheme == "official" else None,
+    )
+
+
+def _plan_from(path: Path, table: Features) -> folds.Folds:
+    """Read a plan, and refuse it where it divides a group that these data know (the plan may know others, or none)."""
+    plan = folds.load(path)
+    known = dict(zip((sample.id for sample in table.dataset.samples), table.groups, strict=True))
+    groups = tuple(known.get(name, group) for name, group in zip(plan.ids, plan.groups, strict=True))
+    try:
+        folds.refuse_straddling(replace(plan, groups=groups))
+    except SplitError as error:
+        raise SplitError(f"{path} was drawn for other groups than these data have: {error}") from None
+    return plan
+
+
+def twins_told(table: Features) -> list[str]:
+    """Tell of images that are identical byte for byte, and of diagnoses that contradict each other."""
+    diagnoses: dict[str, list[str]] = {}
+    for sample, digest in zip(table.dataset.samples, table.digests, strict=True):
+        diagnoses.setdefault(digest, []).append(sample.diagnosis)
+    twins = [told for digest, told in diagnoses.items() if digest and len(told) > 1]
+    if not twins:
+        return []
+    differ = sum(len(set(told)) > 1 for told in twins)
+    note = f"{sum(map(len, twins))} images are the same as another byte for byte, and in one group with it"
+    return [note + (f"; in {differ} of {len(twins)} such sets the diagnoses differ" if differ else "")]
+
+
+def unused_told(questions: Sequence[Question]) -> list[str]:
+    """Tell of rows that no split trains on or tests."""
+    notes = []
+    for question in questions:
+        used = {row for split in question.splits for side in (split.train, split.test) for row in side.tolist()}
+        if lost := len(question.ids) - len(used):
+            name = question.design.name
+            notes.append(f"{name}: {lost} samples are on neither side of any split (for validation, or in no part)")
+    return notes
+
+
+def question_of(
+    design: designs.Design, table: Features, common: Sequence[str], *, plan: folds.Folds, unit: str
+) -> Question:
+    """Assign classes to the common samples, and check the folds for them."""
+    place = {sample.id: row for row, sample in enumerate(table.dataset.samples)}
+    at = [place[name] for name in common]
+    samples = [table.dataset.samples[row] for row in at]
+    diagnoses = [sample.diagnosis for sample in samples]
+    assignment = design.assign(diagnoses)
+    rows = np.flatnonzero(assignment.y >= 0)
+    ids, y = [common[row] for row in rows.tolist()], assignment.y[rows]
+    splits = folds.check(plan, ids=ids, y=y, classes=assignment.classes, design=design.name)
+    return Question(
+        design,
+        assignment,
+        rows,
+        ids,
+        [table.groups[at[row]] for row in rows],
+        _units(table, [samples[row] for row in rows], unit=unit, y=y),
+        y,
+        splits,
+        design.readings(diagnoses),
+    )
+
+
+def _units(table: Features, samples: Sequence[Any], *, unit: str, y: np.ndarray) -> list[str]:
+    """Return the unit of each row.
+
+    Raises
+    ------
+    UsageError
+        Where the dataset knows no such unit.
+    DataError
+        Where a unit has rows of two classes.
+    """
+    if unit == "image":
+        return [sample.id for sample in samples]
+    known = {"image", table.dataset.unit_kind, table.dataset.group_kind} - {None}
+    if unit not in known:
+        raise UsageError(f"--unit {unit}: {table.dataset.name} knows {', '.join(sorted(map(str, known)))}")
+    by_unit = unit == table.dataset.unit_kind
+    names = [sample.unit if by_unit else sample.group for sample in samples]
+    first: dict[str, tuple[int, str]] = {}
+    for name, code, sample in zip(names, y.tolist(), samples, strict=True):
+        known_code, known_group = first.setdefault(name, (code, sample.group))
+        if known_code != code:
+            raise DataError(f"{unit} {name!r} has images of two classes, so that nothing can be reported for it as one")
+        if known_group != sample.group:
+            raise DataError(f"{unit} {name!r} has images of two groups, so that folds may divide it; group by {unit}")
+    return names

@@ -1,0 +1,283 @@
+"""Extraction: one pass over the images, into the cache, from where it was left.
+
+``request`` settles what is asked for, ``inventory`` finds what is there, ``filling`` does the rest. What is done is
+found without opening an image or importing torch. The sample table is carried as opaque cargo: this package never
+knows diagnoses, groups or classes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featx import images
+from featx.backbones import BACKBONES
+from featx.backbones.weights import load_network
+from featx.cache import OK, FeatureFile, FeatureWriter
+from featx.cache.places import Places
+from featx.datasets import SYNTHETIC, Columns, Dataset, open_dataset
+from featx.engine import OnProgress, cores
+from featx.errors import CacheMismatch, UsageError
+from featx.extraction.filling import Limit, Targets, fill
+from featx.extraction.inventory import Held, failed_earlier, look, missing
+from featx.extraction.request import Request, folder_name, settle, size_for
+from featx.provenance import environment
+
+if TYPE_CHECKING:
+    from featx.runtime import TorchRuntime
+
+DEMO_IMAGES, DEMO_SIZE = 300, (300, 400)
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """What an extraction did.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        What it read.
+    files : tuple of pathlib.Path
+        The feature files, one a layer.
+    computed, reused : int
+        Images that went through the network now, and images whose rows were there already.
+    passes : int
+        Forward passes of the network.
+    opened : int
+        Image files that were opened.
+    failed : dict of str to str
+        Images without features, with the reason.
+    notes : tuple of str
+        What the user should know.
+    """
+
+    dataset: Dataset
+    files: tuple[Path, ...]
+    computed: int
+    reused: int
+    passes: int
+    opened: int
+    failed: dict[str, str]
+    notes: tuple[str, ...]
+
+
+def extract(
+    data: str | os.PathLike[str] | None = None,
+    *,
+    backbone: str = "vgg16",
+    layers: Sequence[str] = (),
+    weights: str | None = None,
+    precision: str = "fp32",
+    pool: str = "avg",
+    size: int | None = None,
+    resize: str = "squash",
+    interpolation: str = "bilinear",
+    antialias: bool = True,
+    trim: bool = False,
+    normalise: str | None = None,
+    batch_size: int = 16,
+    device: str = "auto",
+    cache: str | os.PathLike[str] | None = None,
+    adapter: str | None = None,
+    columns: Columns | None = None,
+    name: str | None = None,
+    verify_images: bool = False,
+    max_failures: float = 0.05,
+    on_progress: OnProgress | None = None,
+) -> Extraction:
+    """Extract deep features of a dataset into the cache, or find them there.
+
+    Parameters
+    ----------
+    data : path-like, optional
+        A folder or a table; the built-in demo dataset where none is given.
+    backbone : str
+        A name of the shelf (``featx info --backbone NAME`` tells its layers).
+    layers : sequence of str
+        Layers by readable name or dotted path, all in one forward pass; the penultimate one by default.
+    weights : str, optional
+        ``imagenet`` (the default), ``random``, ``random:SEED`` or a file.
+    precision : {"fp32", "bf16"}
+        Precision of the network; features are stored as float32.
+    pool : {"avg", "max", "flatten", "gem"}
+        How maps become vectors.
+    size : int, optional
+        Side of the image in pixels; the backbone's only size, or 224.
+    resize, interpolation, antialias, trim
+        As in :class:`featx.images.Transform`.
+    normalise : str, optional
+        A normalisation by name; what the weights expect by default.
+    batch_size : int
+        Images in a forward pass; short batches are padded.
+    device : {"auto", "cpu", "cuda"}
+        Where the network runs.
+    cache : path-like, optional
+        The cache's folder; ``FEATX_CACHE`` or ``features_cache`` by default.
+    adapter : str, optional
+        The dataset's format, where it is not to be found out.
+    columns : Columns, optional
+        Columns of a table.
+    name : str, optional
+        The dataset's folder in the cache; its own name by default.
+    verify_images : bool
+        Hash every image again instead of trusting size and time.
+    max_failures : float
+        Largest share of images that may fail, 0 to 1.
+    on_progress : callable, optional
+        Told (done, total) images.
+
+    Returns
+    -------
+    Extraction
+
+    Raises
+    ------
+    FeatxError
+        Whatever is wrong, in one sentence; rows that were finished are kept.
+    """
+    if not 0 <= max_failures <= 1:
+        raise UsageError(f"--max-failures takes a share from 0 to 1 (or 0% to 100%); {max_failures} came")
+    if not 1 <= batch_size <= 4096:
+        raise UsageError(f"--batch-size takes 1 to 4096 images; {batch_size} came")
+    places = Places.at(cache)
+    dataset = open_dataset(data, adapter=adapter, columns=columns) if data else demo_dataset(places)
+    dataset = replace(dataset, name=folder_name(name)) if name else dataset
+    shelf = BACKBONES[backbone]
+    transform = images.Transform(size_for(shelf, size), resize, interpolation, antialias, trim)
+    request = settle(
+        dataset,
+        places,
+        shelf,
+        layers=layers,
+        weights=weights,
+        transform=transform,
+        normalise=normalise,
+        pool=pool,
+        precision=precision,
+        batch_size=batch_size,
+        device=device,
+    )
+    return _run(request, verify_images=verify_images, max_failures=max_failures, on_progress=on_progress)
+
+
+def demo_dataset(places: Places, *, on_progress: OnProgress | None = None) -> Dataset:
+    """Return the built-in demo dataset, drawn on first use."""
+    from featx.datasets import demo
+
+    if not (places.demo_data / demo.TABLE).exists():
+        demo.generate(places.demo_data, images=DEMO_IMAGES, size=DEMO_SIZE, jobs=cores(), on_progress=on_progress)
+    return replace(open_dataset(places.demo_data), name="demo")
+
+
+def _run(request: Request, *, verify_images: bool, max_failures: float, on_progress: OnProgress | None) -> Extraction:
+    cached = [look(path, request) for path in request.files]
+    lacking, stale = missing(request, cached, verify_images=verify_images)
+    todo = np.flatnonzero(lacking.any(0)).tolist()
+    runtime = _runtime(request) if todo else None
+    if todo or stale or not all(held and held.current for held in cached):
+        with ExitStack() as stack:
+            writers = [stack.enter_context(writer) for writer in _writers(request, cached, runtime)]
+            _restamp(writers, stale, lacking)
+            if runtime is not None:
+                limit = Limit(len(request.paths), max_failures, failed=failed_earlier(cached, lacking))
+                limit.check({})
+                targets = Targets(request.layers, writers, lacking)
+                fill(request, runtime, targets, todo, limit=limit, on_progress=on_progress)
+            for writer in writers:
+                writer.finish()
+    request.places.remember_last(request.files)
+    failed = _failures(request)
+    Limit(len(request.paths), max_failures, failed=len(failed)).check(failed)
+    passes = runtime.passes if runtime else 0
+    reused = len(request.paths) - len(todo)
+    return Extraction(
+        request.dataset, tuple(request.files), len(todo), reused, passes, request.opened, failed, tuple(request.notes)
+    )
+
+
+def _runtime(request: Request) -> TorchRuntime:
+    from featx.runtime import TorchRuntime
+
+    if request.network is None:
+        request.network, facts = load_network(request.backbone, request.source, memo=request.places.memo)
+        if facts.digest != request.facts.digest:
+            raise CacheMismatch(f"the weights {request.source.label} changed while they were read; run this again")
+    return TorchRuntime(
+        request.network,
+        layers=request.layers,
+        size=request.transform.size,
+        normalise=request.normalise,
+        pool=request.pool,
+        batch_size=request.batch_size,
+        precision=request.precision,
+        device=request.device,
+    )
+
+
+def _writers(request: Request, cached: Sequence[Held | None], runtime: TorchRuntime | None) -> Iterator[FeatureWriter]:
+    for layer, path, held in zip(request.layers, request.files, cached, strict=True):
+        dim = runtime.dims[layer.name] if runtime else _dim(path)
+        yield FeatureWriter.open_or_create(
+            path,
+            spec=request.spec(layer),
+            paths=request.paths,
+            table=request.table,
+            dim=dim,
+            env=_environment(request, runtime, held),
+        )
+
+
+def _dim(path: Path) -> int:
+    with FeatureFile.open(path) as file:
+        return file.dim
+
+
+def _environment(request: Request, runtime: TorchRuntime | None, held: Held | None) -> dict[str, Any]:
+    """Describe what computes; what computed rows that are kept is handed on."""
+    if runtime is None and held is not None:
+        return {**held.env, "root": str(request.dataset.root.resolve())}
+    return environment(
+        {
+            "dataset": request.dataset.title,
+            **({"note": SYNTHETIC} if request.dataset.synthetic else {}),
+            "root": str(request.dataset.root.resolve()),
+            "weights": request.source.label,
+            "weights_file": request.facts.file,
+            "weights_note": request.facts.note,
+            "runtime": "torch",
+            "device": runtime.device if runtime else None,
+            "batch_size": request.batch_size,
+            "earlier": [*held.env.get("earlier", []), {k: v for k, v in held.env.items() if k != "earlier"}]
+            if held
+            else [],
+        }
+    )
+
+
+def _restamp(writers: Sequence[FeatureWriter], stale: dict[int, images.Source], lacking: np.ndarray) -> None:
+    """Give rows whose image has the same bytes its new time, without a forward pass."""
+    for writer, lacks in zip(writers, lacking, strict=True):
+        # a row that is lacking may be torn or damaged: hashing it again would pass it for sound
+        rows = np.array([row for row in sorted(stale) if not lacks[row]], dtype=np.intp)
+        if not rows.size:
+            continue
+        features, records = writer.load(verify=False)[rows], writer.records()[rows].copy()
+        records["size"] = [stale[row].stat.size for row in rows.tolist()]
+        records["mtime_ns"] = [stale[row].stat.mtime_ns for row in rows.tolist()]
+        writer.write(rows, features, records)
+        writer.sync()
+
+
+def _failures(request: Request) -> dict[str, str]:
+    with FeatureFile.open(request.files[0]) as file:
+        records = file.records()
+        return {
+            request.paths[row]: bytes(records["reason"][row]).decode(errors="replace")
+            for row in np.flatnonzero(records["status"] != OK).tolist()
+        }

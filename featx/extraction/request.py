@@ -1,0 +1,191 @@
+"""What is asked for, settled before any image is opened: dataset, network, layers, transform, and so the files.
+
+Names and remembered weights resolve without torch. Never looks at pixels or at what the cache holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from featx import images
+from featx.backbones import Backbone, Layer
+from featx.backbones.weights import WeightsFacts, WeightsSource, load_network, parse_weights, remembered
+from featx.cache import key_of
+from featx.cache.places import Places
+from featx.datasets import Dataset
+from featx.datasets.base import slug
+from featx.errors import UsageError, WeightsUnavailable
+
+
+@dataclass
+class Request:
+    """What is to be extracted, settled before any image is opened.
+
+    Attributes
+    ----------
+    dataset, places
+        What is extracted, and where to.
+    backbone, layers, source, facts
+        The network, its layers, and where its weights come from and what is known of them.
+    transform, normalise, pool, precision, batch_size, device
+        As in :func:`featx.extraction.extract`.
+    network : torch.nn.Module or None
+        The network, where it had to be built to know its weights.
+    notes : list of str
+        What the user should know.
+    opened : int
+        Image files opened so far.
+    """
+
+    dataset: Dataset
+    places: Places
+    backbone: Backbone
+    layers: list[Layer]
+    source: WeightsSource
+    facts: WeightsFacts
+    transform: images.Transform
+    normalise: images.Normalisation
+    pool: str
+    precision: str
+    batch_size: int
+    device: str
+    network: Any = None
+    notes: list[str] = field(default_factory=list)
+    opened: int = 0
+
+    def spec(self, layer: Layer) -> dict[str, Any]:
+        """Return everything that changes the features of a layer."""
+        return {
+            "backbone": self.backbone.name,
+            "code": self.backbone.code_version,
+            "weights": self.facts.digest,
+            "layer": layer.name,
+            "pool": None if layer.kind == "vector" else self.pool,
+            "transform": self.transform.describe(),
+            "normalise": {**asdict(self.normalise), "mean": list(self.normalise.mean), "std": list(self.normalise.std)},
+            "precision": self.precision,
+            "stored": "float32",
+        }
+
+    @cached_property
+    def files(self) -> list[Path]:
+        """The feature file of each layer."""
+        return [
+            self.places.features(
+                self.dataset.name,
+                backbone=self.backbone.name,
+                weights=self.source.label,
+                layer=layer.name,
+                key=key_of(self.spec(layer)),
+            )
+            for layer in self.layers
+        ]
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """The image paths, one a row."""
+        return [sample.path for sample in self.dataset.samples]
+
+    @cached_property
+    def table(self) -> str:
+        """The sample table, unread."""
+        return self.dataset.to_table()
+
+    def full(self, row: int) -> Path:
+        """Return where a row's image lies."""
+        return self.dataset.root / self.paths[row]
+
+
+def size_for(backbone: Backbone, size: int | None) -> int:
+    """Return the side of the image in pixels: the one asked for, the backbone's only one, or 224.
+
+    Raises
+    ------
+    UsageError
+        Where the backbone does not take it.
+    """
+    size = backbone.fixed_size or 224 if size is None else size
+    if backbone.fixed_size not in (None, size):
+        raise UsageError(f"{backbone.name} takes images of {backbone.fixed_size} pixels only; --size {size} came")
+    if size < backbone.min_size:
+        raise UsageError(f"{backbone.name} takes images from {backbone.min_size} pixels on; --size {size} came")
+    return size
+
+
+def settle(
+    dataset: Dataset,
+    places: Places,
+    backbone: Backbone,
+    *,
+    layers: Sequence[str],
+    weights: str | None,
+    normalise: str | None,
+    **rest: Any,
+) -> Request:
+    """Resolve names and weights, without torch where the weights are remembered.
+
+    Parameters
+    ----------
+    dataset, places, backbone
+        What is extracted, where to, and by which network.
+    layers : sequence of str
+        Layers as the user names them; the penultimate one where there are none.
+    weights : str or None
+        Weights as the user names them; ImageNet's by default.
+    normalise : str or None
+        A normalisation by name; the weights' own by default.
+    rest
+        The other attributes of :class:`Request`.
+    """
+    chosen = list({layer.name: layer for layer in map(backbone.layer, layers or ["penultimate"])}.values())
+    source, facts, network, notes = _weights(backbone, weights or "imagenet", places, dataset)
+    return Request(
+        dataset=dataset,
+        places=places,
+        backbone=backbone,
+        layers=chosen,
+        source=source,
+        facts=facts,
+        normalise=images.normalisation(normalise or facts.normalise),
+        network=network,
+        notes=notes,
+        **rest,
+    )
+
+
+def _weights(
+    backbone: Backbone, text: str, places: Places, dataset: Dataset
+) -> tuple[WeightsSource, WeightsFacts, Any, list[str]]:
+    """Return source, facts, the network if it had to be built, and notes; only the demo does without ImageNet's."""
+    notes: list[str] = []
+    try:
+        source = parse_weights(text, backbone)
+        facts, network = remembered(source, backbone, memo=places.memo), None
+        if facts is None:
+            network, facts = load_network(backbone, source, memo=places.memo)
+    except WeightsUnavailable as error:
+        if not dataset.synthetic or text != "imagenet":
+            raise
+        notes.append(
+            f"ImageNet weights cannot be had here ({error}); the demo goes on with random weights, so that its numbers "
+            "show the mechanics of featx, not the quality of deep features"
+        )
+        source, facts, network, _ = _weights(backbone, "random", places, dataset)
+    return source, facts, network, notes
+
+
+def folder_name(name: str) -> str:
+    """Return a name that serves as a folder in the cache.
+
+    Raises
+    ------
+    UsageError
+        Where it does not.
+    """
+    if slug(name) != name:
+        raise UsageError(f"--name {name!r} is no name of a folder in the cache; take {slug(name)!r} or the like")
+    return name
