@@ -74,13 +74,13 @@ def _system_words(error: OSError | MemoryError) -> str:
 @click.version_option(package_name="featx")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def main(debug: bool) -> None:
-    r"""Deep features once, classical classifiers compared honestly.
+    """Deep features once, classical classifiers compared honestly.
 
     \b
     featx extract DATA --layer fc7            images -> cached features
     featx fit --clf svm --design mel-vs-benign    cached features -> scores over grouped 5x2 folds
     featx demo                                all of it on synthetic images
-    """
+    """  # noqa: D301
 
 
 @main.command()
@@ -145,12 +145,12 @@ def fit(classifiers: str, designs: str | None, **options: Any) -> None:
 @cache_option
 @quiet_options
 def compare(classifiers: list[str], designs: list[str], **options: Any) -> None:
-    r"""Compare classifiers x designs x feature files over the same grouped folds.
+    """Compare classifiers x designs x feature files over the same grouped folds.
 
     \b
     Classifiers: svm (linear, squared hinge), svc-linear (the paper's hinge), svm-rbf, rf, tree, logreg, knn, dummy.
     Designs: malignant-vs-benign, mel-vs-benign, bcc-vs-mel-vs-benign (three-class), diagnosis.
-    """
+    """  # noqa: D301
     _compare("compare", classifiers or ["svm", "rf", "tree"], designs, **options)
 
 
