@@ -139,7 +139,7 @@ def _footnotes(found: Comparison) -> str:
 
 def number(value: float) -> str:
     """Return a score with three decimals and no leading zero."""
-    return f"{value:.3f}".removeprefix("0") if value < 1 else f"{value:.2f}"
+    return f"{value:.3f}".removeprefix("0")
 
 
 def aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
