@@ -97,6 +97,8 @@ def extract(ctx: click.Context, data: Path | None, quiet: bool, verbose: bool, *
     """
     from featx.extraction import extract
 
+    if data is None and not quiet:
+        click.echo("no DATA given: the built-in demo is used (synthetic images)", err=True)
     with _progress("extract", unit="img", quiet=quiet) as bar:
         found = extract(data, on_progress=bar, columns=_columns(options), **options)
     _tell_extraction(found, quiet=quiet, verbose=verbose)

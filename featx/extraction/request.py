@@ -20,6 +20,11 @@ from featx.datasets import Dataset
 from featx.datasets.base import slug
 from featx.errors import UsageError, WeightsUnavailable
 
+MECHANICS = (
+    "the demo goes on with random weights, so that its numbers show the mechanics of featx, not the quality of deep "
+    "features"
+)
+
 
 @dataclass
 class Request:
@@ -142,7 +147,7 @@ def settle(
         The other attributes of :class:`Request`.
     """
     chosen = list({layer.name: layer for layer in map(backbone.layer, layers or ["penultimate"])}.values())
-    source, facts, network, notes = _weights(backbone, weights or "imagenet", places, dataset)
+    source, facts, network, notes = _weights(backbone, weights, places, dataset)
     return Request(
         dataset=dataset,
         places=places,
@@ -158,24 +163,34 @@ def settle(
 
 
 def _weights(
-    backbone: Backbone, text: str, places: Places, dataset: Dataset
+    backbone: Backbone, text: str | None, places: Places, dataset: Dataset
 ) -> tuple[WeightsSource, WeightsFacts, Any, list[str]]:
     """Return source, facts, the network if it had to be built, and notes; only the demo does without ImageNet's."""
-    notes: list[str] = []
+    if text is None and dataset.synthetic and _did_without(backbone, places, dataset):
+        why = "were not to be had when these features were made; --weights imagenet tries again"
+        return *_loaded(backbone, "random", places), [f"ImageNet weights {why}; {MECHANICS}"]
     try:
-        source = parse_weights(text, backbone)
-        facts, network = remembered(source, backbone, memo=places.memo), None
-        if facts is None:
-            network, facts = load_network(backbone, source, memo=places.memo)
+        return *_loaded(backbone, text or "imagenet", places), []
     except WeightsUnavailable as error:
-        if not dataset.synthetic or text != "imagenet":
+        if not dataset.synthetic or text not in (None, "imagenet"):
             raise
-        notes.append(
-            f"ImageNet weights cannot be had here ({error}); the demo goes on with random weights, so that its numbers "
-            "show the mechanics of featx, not the quality of deep features"
-        )
-        source, facts, network, _ = _weights(backbone, "random", places, dataset)
-    return source, facts, network, notes
+        return *_loaded(backbone, "random", places), [f"ImageNet weights cannot be had here ({error}); {MECHANICS}"]
+
+
+def _loaded(backbone: Backbone, text: str, places: Places) -> tuple[WeightsSource, WeightsFacts, Any]:
+    source = parse_weights(text, backbone)
+    facts, network = remembered(source, backbone, memo=places.memo), None
+    if facts is None:
+        network, facts = load_network(backbone, source, memo=places.memo)
+    return source, facts, network
+
+
+def _did_without(backbone: Backbone, places: Places, dataset: Dataset) -> bool:
+    """Return whether the demo was extracted with random weights before, and ImageNet's have not been seen since."""
+    made = any(path.name.startswith(f"{backbone.name}@random0--") for path in places.feature_files(dataset.name))
+    if not made or backbone.imagenet is None:
+        return made
+    return remembered(parse_weights("imagenet", backbone), backbone, memo=places.memo) is None
 
 
 def folder_name(name: str) -> str:
