@@ -7,7 +7,6 @@ projection, C) learns from those rows alone. This file knows no images and no fi
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from featx.shelf import Shelf
 
 SCALES = ("l2", "standard", "none")
 INNER_PARTS = 3
+SMALLEST, LARGEST = 1e-9, 1e6  # what a hyperparameter may be set to; solvers do not end far beyond
 PAPER_GRID = tuple(10.0**power for power in range(-3, 5))  # Menegola et al. (2017), released code
 
 
@@ -166,9 +166,12 @@ def _value(text: str, classifier: Classifier, name: str) -> Any:
     usual = classifier.grid.get(name, (classifier.defaults[name],))[0]
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
     words = classifier.words.get(name, ())
-    if value not in words and not (numeric and value > 0 and math.isfinite(value)):
+    if value not in words and not (numeric and SMALLEST <= value <= LARGEST):
         told = f" or {', '.join(words)}" if words else ""
-        raise UsageError(f"--param {name}={text}: {classifier.name} takes a positive number{told} here")
+        raise UsageError(
+            f"--param {name}={text}: {classifier.name} takes a positive number{told} here, "
+            f"from {SMALLEST:g} to {LARGEST:g}"
+        )
     if isinstance(usual, int) and value != int(value):
         raise UsageError(f"--param {name}={text}: {classifier.name} takes a whole number here")
     return type(usual)(value) if numeric and isinstance(usual, (int, float)) else value
@@ -186,10 +189,15 @@ def _in_span(X: np.ndarray, X_test: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return coordinates.T, X_test @ basis
 
 
+def _unit_rows(X: np.ndarray) -> np.ndarray:
+    norm = np.linalg.norm(X, axis=1, keepdims=True)
+    return X / np.where(norm == 0, 1.0, norm)
+
+
 def scaled(X: np.ndarray, X_test: np.ndarray, *, scale: str) -> tuple[np.ndarray, np.ndarray]:
     """Scale rows to unit length (``l2``), or columns to mean 0 and deviation 1 on ``X`` (``standard``), or not."""
     if scale == "l2":
-        return tuple(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12) for rows in (X, X_test))  # type: ignore[return-value]
+        return _unit_rows(X), _unit_rows(X_test)
     if scale == "standard":
         mean, variance = X.mean(0), X.var(0)
         rounding = len(X) * np.finfo(np.float64).eps  # a constant column may seem to vary by this much
@@ -261,7 +269,11 @@ def _fit_and_score(
     seed: int,
 ) -> tuple[np.ndarray, bool]:
     X, X_test = scaled(X, X_test, scale=scale)
-    estimator = classifier.build(seed=seed, **params).fit(X, y)
+    try:
+        estimator = classifier.build(seed=seed, **params).fit(X, y)
+    except ValueError as error:
+        told = " ".join(str(error).split())
+        raise UsageError(f"{classifier.name} cannot be fitted with {params}: {told}") from error
     return _scores(estimator, X_test), _converged(estimator)
 
 

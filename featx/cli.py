@@ -46,7 +46,7 @@ class Featx(click.Group):
             error.show()
             sys.exit(error.exit_code)
         except (click.Abort, KeyboardInterrupt):
-            click.echo("stopped; what was finished is kept, and the same command goes on from there", err=True)
+            click.echo("stopped; what `featx extract` had finished is kept, and it goes on from there", err=True)
             sys.exit(INTERRUPTED)
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -180,6 +180,9 @@ def _compare(
     if positive or negative or drop:
         designs = [*designs, custom(positive, negative, drop=drop)]
     designs = designs or (["mel-vs-benign"] if verb == "fit" else PAPER_DESIGNS)
+    typed = click.get_current_context().get_parameter_source("data") is click.core.ParameterSource.COMMANDLINE
+    if features and typed:
+        raise UsageError("DATA and --features both say what is fitted; give one of them")
     chosen = list(features) or _last_of(data, Places.at(options["cache"]))
     if not quiet:
         click.echo(f"features: {', '.join(map(str, chosen))}", err=True)
@@ -192,9 +195,9 @@ def _last_of(data: Path | None, places: Any) -> list[Path]:
     """Return the features extracted last: of DATA where it is given, else of the only dataset of the cache."""
     if data is None:
         return places.last()
-    from featx.datasets import open_dataset
+    from featx.matrix import extracted_from
 
-    return places.last(open_dataset(data).name)
+    return extracted_from(data, places)
 
 
 @main.command()

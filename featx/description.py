@@ -17,6 +17,7 @@ from featx.cache.places import Places
 from featx.classifiers import CLASSIFIERS
 from featx.comparison import Cell, Comparison, Question
 from featx.datasets import SYNTHETIC, Columns, Dataset, from_table, open_dataset
+from featx.errors import ImageError
 from featx.extraction import Extraction, demo_dataset
 from featx.images import read, stat_of
 from featx.metrics import main_metric
@@ -42,7 +43,7 @@ def extraction_told(found: Extraction, *, verbose: bool = False) -> str:
     """Return what an extraction did: samples, forward passes, files, failures by reason."""
     lines = [dataset_line(found.dataset)]
     if not found.computed:
-        lines.append(f"features of all {found.reused} images are in the cache already: no forward pass")
+        lines.append(f"all {found.reused} images are in the cache already: no forward pass")
     else:
         reused = f", {found.reused} were in the cache already" if found.reused else ""
         lines.append(f"{found.computed} images computed in {found.passes} forward passes{reused}")
@@ -80,12 +81,22 @@ def comparison_told(found: Comparison, *, verbose: bool = False) -> str:
 def _design_block(found: Comparison, question: Question, *, verbose: bool) -> str:
     assignment = question.assignment
     counts = ", ".join(f"{count} {name}" for name, count in assignment.counts.items())
-    lines = [f"{question.design.name}: {counts}"]
+    lines = [f"{question.design.name}: {counts}{_units_told(found, question)}"]
     lines += [f"  dropped {count} {reason}" for reason, count in assignment.dropped.items()]
     for about, readings in question.readings.items():
         told = "; ".join(f"{reading}: " + "/".join(map(str, counts.values())) for reading, counts in readings.items())
         lines.append(f"  {about} read as {told}  ({'/'.join(assignment.counts)})")
     return "\n".join([*lines, *_design_table(found, question, verbose=verbose)])
+
+
+def _units_told(found: Comparison, question: Question) -> str:
+    """Return the number of units of each class, where scores are not of images."""
+    if found.unit == "image":
+        return ""
+    held = {(unit, code) for unit, code in zip(question.units, question.y.tolist(), strict=True)}
+    counts = Counter(code for _, code in held)
+    classes = enumerate(question.assignment.classes)
+    return " images; " + ", ".join(f"{counts[code]} {name}" for code, name in classes) + f" {found.unit}s"
 
 
 def _design_table(found: Comparison, question: Question, *, verbose: bool) -> list[str]:
@@ -190,15 +201,19 @@ def _twins(dataset: Dataset) -> list[str]:
         if stat:
             by_size.setdefault(stat.size, []).append(sample)
     by_digest: dict[str, list[Any]] = {}
-    for same in by_size.values():
-        for sample in same if len(same) > 1 else []:
+    unreadable = []
+    for sample in (sample for same in by_size.values() if len(same) > 1 for sample in same):
+        try:
             by_digest.setdefault(read(dataset.root / sample.path).sha256, []).append(sample)
+        except ImageError as error:
+            unreadable.append(f"  {shown_name(sample.path)}: {error}")
     twins = [same for same in by_digest.values() if len(same) > 1]
     lines = [f"byte-identical images: {len(twins)} sets" + (", each joined into one group" if twins else "")]
     for same in twins[:10]:
         told = ", ".join(f"{shown_name(s.id)} ({s.diagnosis}, {s.group})" for s in same)
         lines.append(f"  {told}{'; their diagnoses differ' if len({s.diagnosis for s in same}) > 1 else ''}")
-    return lines + ([f"{missing} image files cannot be found"] if missing else [])
+    lines += [f"{missing} image files cannot be found"] if missing else []
+    return lines + ([f"{len(unreadable)} image files cannot be read", *unreadable[:10]] if unreadable else [])
 
 
 def of_features(path: Path) -> str:
@@ -214,7 +229,7 @@ def of_features(path: Path) -> str:
             if done
             else "not complete; run the extraction again",
             f"backbone {spec['backbone']}, layer {spec['layer']}, pool {spec['pool']}, precision {spec['precision']}",
-            f"weights {env.get('weights')} ({env.get('weights_note')}), sha256 {spec['weights']}",
+            f"weights {env.get('weights')} ({env.get('weights_note')}), sha256 of the tensors {spec['weights']}",
             f"transform {spec['transform']}",
             f"normalise {spec['normalise']}",
             f"key {file.key}",

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from featx.errors import DataError, UsageError
+from featx.errors import DataError, UsageError, suggestion
 from featx.shelf import Shelf
 
 READINGS = ("drop", "benign", "malignant")
@@ -64,6 +64,8 @@ class Design:
         Other words for diagnoses.
     policies : mapping of str to str
         The readings chosen for diagnoses that the study is silent about (``{"akiec": "drop"}``).
+    typed : bool
+        Whether it was typed for one dataset, so that a diagnosis that no row has is a slip.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Design:
     drops: Mapping[str, str] = field(default_factory=dict)
     synonyms: Mapping[str, str] = field(default_factory=dict)
     policies: Mapping[str, str] = field(default_factory=dict)
+    typed: bool = False
 
     def assign(self, diagnoses: Sequence[str]) -> Assignment:
         """Give each row its class code, or -1 and a reason.
@@ -81,6 +84,8 @@ class Design:
             Where a diagnosis has no place in the design, or a class has no row.
         """
         words = [self.synonyms.get(diagnosis, diagnosis) for diagnosis in diagnoses]
+        if self.typed:
+            self._refuse_slips(words)
         members = self.members or {word: (word,) for word in sorted(set(words))}
         codes = {word: code for code, group in enumerate(members.values()) for word in group}
         self._refuse_strangers(words, codes)
@@ -117,6 +122,11 @@ class Design:
             "synonyms": dict(self.synonyms),
             "policies": dict(self.policies),
         }
+
+    def _refuse_slips(self, words: Sequence[str]) -> None:
+        for named in [word for group in self.members.values() for word in group] + list(self.drops):
+            if named not in words:
+                raise DataError(f"no row has the diagnosis {named!r}; {suggestion(named, set(words))}")
 
     def _refuse_strangers(self, words: Sequence[str], codes: Mapping[str, int]) -> None:
         strangers = Counter(word for word in words if word not in codes and word not in self.drops)
@@ -232,7 +242,7 @@ def custom(positive: Iterable[str], negative: Iterable[str], *, drop: Iterable[s
         raise UsageError("a design of one's own needs both --positive and --negative, each with at least one diagnosis")
     name = "+".join(positive) + "-vs-" + "+".join(negative)
     members = {"negative": negative, "positive": positive}
-    return _checked(Design(name, members, dict.fromkeys(drop, "dropped by --drop")))
+    return _checked(Design(name, members, dict.fromkeys(drop, "dropped by --drop"), typed=True))
 
 
 def from_file(path: str) -> Design:

@@ -254,7 +254,7 @@ def inner_parts(y: np.ndarray, groups: Sequence[str], *, k: int, seed: int) -> n
     if fewest[0] < 2:
         raise SplitError(
             f"class number {fewest[1]} has {fewest[0]} group inside a train half, so that nothing can be chosen there; "
-            "fix the hyperparameter with --param (for instance --param C=1)"
+            "fix the hyperparameter with --param (C=1, for a tree min_samples_leaf=5)"
         )
     k = min(k, fewest[0])
     rng = np.random.default_rng(seed)
@@ -263,7 +263,7 @@ def inner_parts(y: np.ndarray, groups: Sequence[str], *, k: int, seed: int) -> n
         parts = deal(groups, words, shares=[1 / k] * k, rng=rng)
         if all(set(y[parts != part]) == set(y[parts == part]) == set(y) for part in range(k)):
             return parts
-    raise SplitError("no inner split has every class on both sides; fix the hyperparameter with --param (--param C=1)")
+    raise SplitError("no inner split has every class on both sides; fix the hyperparameter with --param (C=1)")
 
 
 def refuse_straddling(folds: Folds) -> None:
@@ -510,5 +510,6 @@ def _shares(text: str) -> list[float]:
     parts = text.split("/")
     if len(parts) not in (2, 3) or not all(part.isdecimal() and int(part) > 0 for part in parts):
         raise UsageError(f"holdout {text!r}: expected shares such as 80/20 or 60/20/20")
-    total = sum(map(int, parts))
-    return [int(part) / total for part in parts]
+    if sum(map(int, parts)) != 100:
+        raise UsageError(f"holdout {text!r}: the shares are percentages and must sum to 100")
+    return [int(part) / 100 for part in parts]

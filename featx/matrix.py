@@ -15,9 +15,9 @@ import numpy as np
 
 from featx import designs
 from featx.cache import OK, FeatureFile
-from featx.cache.places import label
+from featx.cache.places import Places, label
 from featx.datasets import Dataset, from_table
-from featx.errors import CacheIncomplete
+from featx.errors import CacheError, CacheIncomplete
 from featx.folds import join_groups
 
 
@@ -103,6 +103,27 @@ def read_features(path: str | os.PathLike[str]) -> Features:
     groups = tuple(join_groups([sample.group for sample in dataset.samples], digests))
     dropped = {f"image: {reason}": count for reason, count in sorted(reasons.items())}
     return Features(path, label(path), dataset, X, usable, dropped, digests, groups, about)
+
+
+def extracted_from(data: str | os.PathLike[str], places: Places) -> list[Path]:
+    """Return the feature files that were extracted last from the data at a path, a folder or a table.
+
+    Raises
+    ------
+    CacheError
+        Where the cache holds none from there.
+    """
+    root = Path(data).resolve()
+    root = root.parent if root.is_file() else root
+    found = [files for name in places.datasets() if _root_of((files := places.last(name))[0]) == root]
+    if not found:
+        raise CacheError(f"{places.root} holds no features of {data}; run `featx extract {data}` first")
+    return max(found, key=lambda files: (files[0].parent / "last.json").stat().st_mtime_ns)
+
+
+def _root_of(path: Path) -> Path:
+    with FeatureFile.open(path) as file:
+        return Path(str(file.env.get("root")))
 
 
 def load_features(

@@ -117,7 +117,10 @@ def diagnoses(name: str, text: str) -> Decorator:
 
 fit_options = together(
     click.option(
-        "--features", multiple=True, type=click.Path(path_type=Path), help="Feature file, or several [extracted last]."
+        "--features",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Feature file; several by several options [extracted last].",
     ),
     click.option(
         "--folds",

@@ -36,10 +36,16 @@ def folder_for(out: str | os.PathLike[str] | None, *, runs: Path, run_id: str) -
     UsageError
         Where the folder asked for is a file.
     """
-    folder = Path(out) if out else runs / run_id
+    folder = Path(out) if out else _unused(runs / run_id)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"--out {folder} is a file; give a folder")
     return folder
+
+
+def _unused(folder: Path) -> Path:
+    """Return a folder of that name that is not there yet: two runs may begin in one second."""
+    names = (folder, *(folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000)))
+    return next(name for name in names if not name.exists())
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> Path:

@@ -8,7 +8,7 @@ how a network got its weights.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -171,24 +171,19 @@ class TorchRuntime:
             raise _Enough
 
     def _probe(self) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
-        """Run a blank batch to learn shapes, and how often each module is called in one pass."""
+        """Run two blank images to learn shapes, and how often each module is called in one pass."""
         import torch
 
-        blank = np.zeros((self.batch_size, self.size, self.size, 3), dtype=np.uint8)
-        try:
+        blank = np.zeros((2, self.size, self.size, 3), dtype=np.uint8)
+        with _size_refused(self.size):
             taken = self._forward(blank)
-        except (RuntimeError, ValueError, AssertionError) as error:
-            told = " ".join(str(error).split())[:200]
-            raise UsageError(
-                f"this backbone does not take images of {self.size} x {self.size} pixels ({told})"
-            ) from error
         for layer in self.layers:
             value = taken.get(layer.name)
             if not isinstance(value, torch.Tensor):
                 raise UsageError(f"layer {layer.name!r} gives no tensor in a forward pass; take another layer")
-            if value.ndim < 2 or len(value) != self.batch_size:
+            if value.ndim < 2 or len(value) != len(blank):
                 raise UsageError(
-                    f"layer {layer.name!r} gives {tuple(value.shape)} for {self.batch_size} images, not one row "
+                    f"layer {layer.name!r} gives {tuple(value.shape)} for {len(blank)} images, not one row "
                     "an image; take another layer"
                 )
         self._expected = dict(self._calls)
@@ -264,6 +259,11 @@ def layer_shapes(network: nn.Module, *, layers: Sequence[Tap], size: int) -> dic
         The layers.
     size : int
         Side of the input.
+
+    Raises
+    ------
+    UsageError
+        Where the network does not take that size.
     """
     import torch
 
@@ -279,8 +279,21 @@ def layer_shapes(network: nn.Module, *, layers: Sequence[Tap], size: int) -> dic
             module.register_forward_pre_hook(lambda _, inputs, name=layer.name: keep(name, inputs[0]))
         else:
             module.register_forward_hook(lambda _, __, output, name=layer.name: keep(name, output))
-    network.eval()(torch.zeros(1, 3, size, size, device="meta"))
+    with _size_refused(size):
+        network.eval()(torch.zeros(1, 3, size, size, device="meta"))
     return shapes
+
+
+@contextlib.contextmanager
+def _size_refused(size: int) -> Iterator[None]:
+    """Turn a network's complaint into a sentence; most often it is about the size of its input."""
+    try:
+        yield
+    except (RuntimeError, ValueError, AssertionError) as error:
+        told = " ".join(str(error).split())[:200]
+        if "memory" in told:
+            raise MemoryError(told) from error
+        raise UsageError(f"this backbone cannot be run on images of {size} x {size} pixels ({told})") from error
 
 
 def _affine(normalise: Normalisation, device: str) -> tuple[torch.Tensor, torch.Tensor]:

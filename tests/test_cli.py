@@ -313,3 +313,70 @@ def test_a_closed_pipe_is_no_traceback(tmp_path):
 def test_quiet_leaves_only_results(run, extracted):
     result = run("fit", "--clf", "dummy", "--cache", extracted, "--quiet")
     assert result.stderr == "" and "dummy" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["fit", "--clf", "rf", "--param", "max_features=2.5"], "rf cannot be fitted"),
+        (["fit", "--clf", "svm", "--param", "C=1e300"], "from 1e-09 to 1e+06"),
+        (["info", "--backbone", "vgg16", "--size", "5"], "5 x 5 pixels"),
+        (["info", "--backbone", "pixels", "--size", "-4"], "-4 x -4 pixels"),
+    ],
+)
+def test_numbers_beyond_sense_are_usage_errors(run, extracted, words, told):
+    result = run(*words, "--cache", extracted)
+    assert result.exit_code == 2 and told in result.stderr
+
+
+def test_fit_finds_data_by_where_they_lie_whatever_they_were_called(run, tiny_demo, tmp_path):
+    table = tmp_path / "tab" / "t.csv"
+    table.parent.mkdir()
+    rows = [f"{path.name},{'mel' if n % 2 else 'nv'}" for n, path in enumerate(sorted(tiny_demo.rglob("*.jpg"))[:40])]
+    for row in rows:
+        name = row.partition(",")[0]
+        shutil.copyfile(next(tiny_demo.rglob(name)), table.parent / name)
+    table.write_text("\n".join(["file,mydx", *rows]))
+    assert run("extract", table, "--label-column", "mydx", "--name", "given", *SMALL).exit_code == 0
+    assert run("fit", table, "--clf", "dummy").exit_code == 0
+    assert run("fit", table.parent, "--clf", "dummy").exit_code == 0
+    assert run("fit", tiny_demo, "--clf", "dummy").exit_code == 1
+
+
+def test_two_runs_in_one_second_keep_both_records(run, extracted):
+    before = len(list((extracted / "runs").glob("*")))
+    for _ in range(3):
+        run("fit", "--clf", "dummy", "--cache", extracted)
+    assert len(list((extracted / "runs").glob("*/run.json"))) == before + 3
+
+
+def test_out_that_is_a_file_is_refused_before_anything_is_fitted(run, extracted, tmp_path, monkeypatch):
+    monkeypatch.setattr("featx.comparison.fit", None)
+    (tmp_path / "file").write_text("")
+    result = run("fit", "--cache", extracted, "--out", tmp_path / "file")
+    assert result.exit_code == 2 and "is a file" in result.stderr
+
+
+def test_check_lists_images_that_cannot_be_read(run, tiny_demo, tmp_path):
+    data = shutil.copytree(tiny_demo, tmp_path / "empty")
+    for victim in sorted((data / "HAM10000_images_part_1").iterdir())[:2]:
+        victim.write_bytes(b"")
+    result = run("datasets", "check", data)
+    assert result.exit_code == 0 and "2 image files cannot be read" in result.stdout and victim.name in result.stdout
+
+
+def test_data_and_features_together_are_refused(run, tiny_demo, extracted):
+    path = next((extracted / "tiny").glob("*.h5"))
+    result = run("fit", tiny_demo, "--features", path, "--clf", "dummy")
+    assert result.exit_code == 2 and "give one of them" in result.stderr
+
+
+def test_a_slip_in_a_design_of_ones_own_is_refused(run, extracted):
+    design = ["--positive", "mel,bccc", "--negative", "nv", "--drop", "akiec,bkl,vasc,df,bcc"]
+    result = run("fit", "--clf", "dummy", *design, "--cache", extracted)
+    assert result.exit_code == 1 and "no row has the diagnosis 'bccc'; did you mean 'bcc'?" in result.stderr
+
+
+def test_scores_by_lesion_tell_the_number_of_lesions_and_keep_ties(run, extracted):
+    result = run("fit", "--clf", "dummy", "--unit", "lesion", "--folds", "kfold:3", "--cache", extracted)
+    assert "lesions" in result.stdout and ".500  .000" in result.stdout

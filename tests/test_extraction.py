@@ -498,7 +498,7 @@ def test_failed_images_are_recorded_with_the_reason_and_skipped(data, counts):
 def test_too_many_failures_stop_with_everything_kept(data, counts):
     for name in ("nv/06.png", "nv/08.png"):
         (data / name).write_bytes(b"<html>")
-    with pytest.raises(TooManyFailures, match=r"2 of 10 images failed, more than the 10%.*not_an_image"):
+    with pytest.raises(TooManyFailures, match=r"2 of 10 images failed, more than the 10.0%.*not_an_image"):
         toy(data, max_failures=0.1)
     (path,) = (data.parent / "cache" / "skin").glob("*.h5")
     with FeatureFile.open(path) as file:
@@ -817,3 +817,19 @@ def test_an_option_that_makes_no_sense_is_a_usage_error_and_leaves_no_file(data,
 def test_a_backbone_of_one_size_takes_no_other(data):
     with pytest.raises(UsageError, match="224"):
         extract(data, backbone="vit_b_16", weights="random", size=128, cache=data.parent / "cache")
+
+
+def test_the_same_weights_in_a_renamed_file_are_the_same_features(tmp_path):
+    import torch
+
+    from featx.backbones import BACKBONES
+
+    draw(tmp_path / "skin" / "mel" / "a.png", 1)
+    draw(tmp_path / "skin" / "nv" / "b.png", 2)
+    state = BACKBONES["maia-custom2"].build().state_dict()
+    found = []
+    for name in ("one.pth", "two.pth"):
+        torch.save(state, tmp_path / name)
+        asked = {"backbone": "maia-custom2", "weights": str(tmp_path / name), "size": 32, "cache": tmp_path / "cache"}
+        found.append(extract(tmp_path / "skin", **asked))
+    assert found[1].files == found[0].files and found[1].passes == 0

@@ -65,8 +65,7 @@ def _locked(path: Path, lock: Path) -> int:
         if isinstance(error, BlockingIOError):
             raise CacheLocked(f"{path} is being written by {holder}; wait until it ends, or end it") from None
         raise CacheError(
-            f"{lock} cannot be locked: {error.strerror}; name a folder on a local disk for the cache, "
-            "or switch the lock off where nobody else writes there"
+            f"{lock} cannot be locked: {error.strerror}; name a folder on a local disk for the cache"
         ) from error
     _sign(descriptor)
     return descriptor

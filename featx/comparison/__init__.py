@@ -136,6 +136,8 @@ def compare(
     plan, plan_path = plan_of(tables[0], folds, seed=seed, places=places)
     questions = [question_of(design, tables[0], common, plan=plan, unit=unit) for design in asked]
     notes += twins_told(tables[0]) + unused_told(questions)
+    if out is not None:  # what cannot be written to is told before hours of work, not after
+        runs.folder_for(out, runs=places.runs, run_id="").mkdir(parents=True, exist_ok=True)
     cells = fit(tables, common, questions, chosen, fixed=fixed, scale=scale, unit=unit, seed=seed, jobs=jobs,
                  on_progress=on_progress)  # fmt: skip
     settings = {

@@ -108,9 +108,10 @@ def _score(question: Question, split: folds.Split, verdict: Verdict) -> dict[str
     """Return the metrics of one test side, by unit: a unit's score is the mean of its images'."""
     names = [question.units[row] for row in split.test]
     units, member = np.unique(names, return_inverse=True)
-    scores = np.zeros((len(units), verdict.scores.shape[1]))
-    np.add.at(scores, member, verdict.scores)
-    scores /= np.bincount(member)[:, None]
+    first = verdict.scores[np.unique(member, return_index=True)[1]]
+    beyond = np.zeros_like(first)  # a mean of equal scores must be that very score, or ties would be broken by rounding
+    np.add.at(beyond, member, verdict.scores - first[member])
+    scores = first + beyond / np.bincount(member)[:, None]
     y = np.zeros(len(units), dtype=np.int64)
     y[member] = question.y[split.test]
     return evaluate(y, scores.argmax(1), scores=scores, classes=question.assignment.classes)

@@ -42,14 +42,14 @@ class Limit:
         if self.failed > self.share * self.total:
             told = self._told(reasons) if reasons else "in an earlier run"
             raise TooManyFailures(
-                f"{self.failed} of {self.total} images failed, more than the {self.share:.0%} allowed ({told}); "
+                f"{self.failed} of {self.total} images failed, more than the {self.share:.1%} allowed ({told}); "
                 "look at them, or allow more with --max-failures"
             )
 
     def _told(self, reasons: dict[str, str]) -> str:
         common = Counter(reason.partition(":")[0] for reason in reasons.values()).most_common(3)
         path, reason = next(iter(reasons.items()))
-        return f"{', '.join(f'{count} {why}' for why, count in common)}; for instance {path}: {reason}"
+        return f"{', '.join(f'{count} {why}' for why, count in common)}; for instance {path!r}: {reason}"
 
 
 class _Loaded(NamedTuple):
@@ -133,7 +133,7 @@ def fill(
             if loaded.pixels is None:
                 targets.put([loaded], None)
                 limit.failed += 1
-                reasons[request.paths[loaded.row]] = bytes(loaded.record["reason"]).decode(errors="replace")
+                reasons[request.paths[loaded.row]] = loaded.record["reason"].item().decode(errors="replace")
                 limit.check(reasons)
             else:
                 batch.append(loaded)

@@ -78,17 +78,15 @@ class Request:
 
     @cached_property
     def files(self) -> list[Path]:
-        """The feature file of each layer."""
-        return [
-            self.places.features(
-                self.dataset.name,
-                backbone=self.backbone.name,
-                weights=self.source.label,
-                layer=layer.name,
-                key=key_of(self.spec(layer)),
-            )
-            for layer in self.layers
-        ]
+        """The feature file of each layer; one of the same key is the same, whatever its weights file was called."""
+        return [self._file(layer) for layer in self.layers]
+
+    def _file(self, layer: Layer) -> Path:
+        name, key = self.dataset.name, key_of(self.spec(layer))
+        about = {"backbone": self.backbone.name, "layer": layer.name, "key": key}
+        path = self.places.features(name, weights=self.source.label, **about)
+        same = path.parent.glob(self.places.features(name, weights="*", **about).name)
+        return path if path.exists() else next(iter(sorted(same)), path)
 
     @cached_property
     def paths(self) -> list[str]:
