@@ -153,7 +153,7 @@ def compare(classifiers: list[str], designs: list[str], **options: Any) -> None:
     Classifiers: svm (linear, squared hinge), svc-linear (the paper's hinge), svm-rbf, rf, tree, logreg, knn, dummy.
     Designs: malignant-vs-benign, mel-vs-benign, bcc-vs-mel-vs-benign (three-class), diagnosis.
     """  # noqa: D301
-    _compare("compare", classifiers or ["svm", "rf", "tree"], designs, **options)
+    _compare("compare", classifiers, designs, **options)
 
 
 PAPER_DESIGNS = ["malignant-vs-benign", "mel-vs-benign", "bcc-vs-mel-vs-benign"]

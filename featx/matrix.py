@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -77,6 +78,11 @@ class Features:
     digests: tuple[str, ...]
     groups: tuple[str, ...]
     about: dict[str, Any]
+
+    def rows_of(self, ids: Sequence[str]) -> list[int]:
+        """Return the row of each sample id."""
+        place = {sample.id: row for row, sample in enumerate(self.dataset.samples)}
+        return [place[name] for name in ids]
 
 
 def read_features(path: str | os.PathLike[str]) -> Features:

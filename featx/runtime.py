@@ -8,7 +8,7 @@ how a network got its weights.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -109,7 +109,7 @@ class TorchRuntime:
         self._taken: dict[str, torch.Tensor] = {}
         self._calls: dict[str, int] = {}
         self._expected: dict[str, int] | None = None
-        self._hook()
+        _tap(self._network, self.layers, self._take)
         self.shapes, self.dims = self._probe()
 
     def __call__(self, images: np.ndarray, *, places: Sequence[int] | None = None) -> dict[str, np.ndarray]:
@@ -148,19 +148,6 @@ class TorchRuntime:
 
     def _vectors(self, taken: torch.Tensor, layer: Tap) -> np.ndarray:
         return pooled(taken.float(), kind=layer.kind, pool=self.pool).cpu().numpy()
-
-    def _hook(self) -> None:
-        modules = dict(self._network.named_modules())
-        for layer in self.layers:
-            if layer.module not in modules:
-                raise UsageError(
-                    f"the network has no module {layer.module!r}; `featx info --backbone` lists the layers by name"
-                )
-            module = modules[layer.module]
-            if layer.take == "input":
-                module.register_forward_pre_hook(lambda _, inputs, name=layer.name: self._take(name, inputs[0]))
-            else:
-                module.register_forward_hook(lambda _, __, output, name=layer.name: self._take(name, output))
 
     def _take(self, name: str, value: Any) -> None:
         """Keep an activation; stop the pass once every layer was called as often as in the probe."""
@@ -268,20 +255,29 @@ def layer_shapes(network: nn.Module, *, layers: Sequence[Tap], size: int) -> dic
     import torch
 
     shapes: dict[str, tuple[int, ...]] = {}
-    modules = dict(network.named_modules())
 
     def keep(name: str, value: Any) -> None:
         shapes[name] = tuple(value.shape[1:])
 
-    for layer in layers:
-        module = modules[layer.module]
-        if layer.take == "input":
-            module.register_forward_pre_hook(lambda _, inputs, name=layer.name: keep(name, inputs[0]))
-        else:
-            module.register_forward_hook(lambda _, __, output, name=layer.name: keep(name, output))
+    _tap(network, layers, keep)
     with _size_refused(size):
         network.eval()(torch.zeros(1, 3, size, size, device="meta"))
     return shapes
+
+
+def _tap(network: nn.Module, layers: Sequence[Tap], take: Callable[[str, Any], None]) -> None:
+    """Have ``take`` told the name and the activation of each layer in every forward pass."""
+    modules = dict(network.named_modules())
+    for layer in layers:
+        if layer.module not in modules:
+            raise UsageError(
+                f"the network has no module {layer.module!r}; `featx info --backbone` lists the layers by name"
+            )
+        module = modules[layer.module]
+        if layer.take == "input":
+            module.register_forward_pre_hook(lambda _, inputs, name=layer.name: take(name, inputs[0]))
+        else:
+            module.register_forward_hook(lambda _, __, output, name=layer.name: take(name, output))
 
 
 @contextlib.contextmanager

@@ -61,7 +61,7 @@ def fit(
     """Fit every classifier on every train side, on all cores, and put the verdicts together by cell."""
     from sklearn.exceptions import ConvergenceWarning
 
-    matrices = [_rows_of(table, common) for table in tables]
+    matrices = [table.X[table.rows_of(common)] for table in tables]
     triples = list(product(range(len(tables)), questions, chosen))
     calls = [
         (classifier, matrices[t], question, split, {"params": fixed[classifier.name], "scale": scale, "seed": seed})
@@ -78,11 +78,6 @@ def fit(
         scores = [_score(question, split, verdict) for split, verdict in zip(question.splits, own, strict=True)]
         cells.append(Cell(question.design.name, classifier.name, tables[t].label, scores, own))
     return cells
-
-
-def _rows_of(table: Features, common: Sequence[str]) -> np.ndarray:
-    place = {sample.id: row for row, sample in enumerate(table.dataset.samples)}
-    return table.X[[place[name] for name in common]]
 
 
 def _judge_split(

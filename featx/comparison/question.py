@@ -137,8 +137,7 @@ def question_of(
     design: designs.Design, table: Features, common: Sequence[str], *, plan: folds.Folds, unit: str
 ) -> Question:
     """Assign classes to the common samples, and check the folds for them."""
-    place = {sample.id: row for row, sample in enumerate(table.dataset.samples)}
-    at = [place[name] for name in common]
+    at = table.rows_of(common)
     samples = [table.dataset.samples[row] for row in at]
     diagnoses = [sample.diagnosis for sample in samples]
     assignment = design.assign(diagnoses)
