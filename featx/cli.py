@@ -269,10 +269,11 @@ def demo(
 
 
 def _columns(options: dict[str, Any]) -> Any:
-    """Take the column options out of the rest."""
+    """Take the options that say where the labels stand out of the rest."""
     from featx.datasets import Columns
 
-    return Columns(**{name: options.pop(f"{name}_column") for name in ("image", "label", "group", "unit", "split")})
+    named = {name: options.pop(f"{name}_column") for name in ("image", "label", "group", "unit", "split")}
+    return Columns(labels=options.pop("labels"), **named)
 
 
 @contextmanager

@@ -72,6 +72,11 @@ quiet_options = together(
 dataset_options = together(
     click.option("--dataset", "adapter", metavar="NAME", help="Format of DATA (`featx datasets`) [found out]."),
     click.option("--name", help="Name of the dataset in the cache [the folder's name]."),
+    click.option(
+        "--labels",
+        type=click.Path(path_type=Path),
+        help="Table of labels (or a folder of such), where it does not lie beside the images.",
+    ),
     click.option("--image-column", help="Column of the image in a table."),
     click.option("--label-column", help="Column of the diagnosis in a table."),
     click.option("--group-column", help="Column of what may not be divided: patient, lesion, case."),
@@ -126,7 +131,8 @@ fit_options = together(
         "--folds",
         default="5x2",
         show_default=True,
-        help="5x2, kfold[:K], holdout[:80/20 or :60/20/20], official, or a JSON file of folds.",
+        help="5x2, kfold[:K], holdout[:80/20 or :60/20/20], official, by:COLUMN (one source left out in turn), "
+        "or a file of folds (.json; .yml as Menegola et al. released them).",
     ),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of folds and classifiers."),
     choice(

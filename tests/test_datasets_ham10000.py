@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featx import designs
 from featx.datasets import open_dataset
 from featx.errors import DataError, UsageError
 
+PART = "ham10000: 4 of the 10,015 published rows: a part of the set"
 HEADER = ("lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization")
 PARTS = ("HAM10000_images_part_1", "HAM10000_images_part_2")
 ROWS = [
@@ -48,7 +50,7 @@ def test_the_download_is_read_as_it_is(tmp_path):
     assert found.samples[2].attributes == {
         "dx_type": "follow_up", "age": "", "sex": "female", "localization": "back"
     }  # fmt: skip
-    assert (found.found, found.dropped, found.notes, found.synthetic) == (4, {}, (), False)
+    assert (found.found, found.dropped, found.notes, found.synthetic) == (4, {}, (PART,), False)
 
 
 def test_its_groups_are_lesions_and_patients_stay_unknown(tmp_path):
@@ -97,7 +99,7 @@ def test_second_copies_of_the_folders_in_lower_case_are_not_used(tmp_path):
     found = open_dataset(root)
     assert found.found == len(found.samples) == 4
     assert {s.path.split("/")[0] for s in found.samples} == set(PARTS)
-    assert found.notes == ("4 further copies of images (same name in another folder) are not used",)
+    assert found.notes == (PART, "4 further copies of images (same name in another folder) are not used")
 
 
 def test_copies_that_are_not_the_same_file_are_refused(tmp_path):
@@ -130,7 +132,7 @@ def test_images_lie_in_any_folders(tmp_path):
 def test_litter_of_other_systems_is_no_image(tmp_path):
     root = make(tmp_path)
     put(root, f"__MACOSX/{PARTS[0]}/._ISIC_0027419.jpg", f"__MACOSX/{PARTS[0]}/ISIC_0027419.jpg", content=b"litter")
-    assert open_dataset(root).notes == ()
+    assert open_dataset(root).notes == (PART,)
 
 
 def test_rows_without_an_image_are_dropped_with_the_reason(tmp_path):
@@ -146,11 +148,14 @@ def test_images_without_a_row_are_told(tmp_path):
     put(root, "ISIC2018_Task3_Test_Images/ISIC_0034524.jpg", "ISIC2018_Task3_Test_Images/ISIC_0034525.jpg")
     found = open_dataset(root)
     assert found.found == 4
-    assert found.notes == ("2 images are in no row of the metadata and are not used",)
+    told = (
+        "2 image files are in no row of the tables and are not used (ISIC2018_Task3_Test_Images/ISIC_0034524.jpg, ...)"
+    )
+    assert found.notes == (PART, told)
 
 
 def test_without_any_image_nothing_is_read(tmp_path):
-    with pytest.raises(DataError, match=r"none of the 4 images .* give the folder that holds both"):
+    with pytest.raises(DataError, match=r"none of the 4 rows .* give the folder that holds tables and images"):
         open_dataset(make(tmp_path, images=False))
 
 
@@ -162,7 +167,7 @@ def test_without_any_image_nothing_is_read(tmp_path):
         (("HAM_1", "ISIC_1", ""), "line 6: unknown dx ''"),
         (("", "ISIC_1", "nv"), "line 6: lesion_id is empty"),
         (("HAM_1", "", "nv"), "line 6: image_id is empty"),
-        (("HAM_1", "ISIC_0025030", "nv"), "line 6: the image_id 'ISIC_0025030' stands in line 3 already"),
+        (("HAM_1", "ISIC_0025030", "nv"), "line 6: the id 'ISIC_0025030' stands in line 3 already"),
         (("HAM_0000118", "ISIC_1", "mel"), "line 6: lesion 'HAM_0000118' is mel here and bkl above"),
     ],
 )
@@ -179,7 +184,7 @@ def test_a_wrong_row_is_refused_at_its_line(tmp_path, row, message, images):
 def test_a_copy_with_repeated_rows_is_refused(tmp_path):
     root = make(tmp_path)
     (root / "HAM10000_metadata.csv").write_text(text([*ROWS, *ROWS[1:3]]))
-    with pytest.raises(DataError, match="line 6: the image_id 'ISIC_0025030' stands in line 3 already"):
+    with pytest.raises(DataError, match="line 6: the id 'ISIC_0025030' stands in line 3 already"):
         open_dataset(root)
 
 
@@ -201,7 +206,7 @@ def test_several_metadata_that_differ_are_listed(tmp_path, folders):
     for name, rows in zip(names, (ROWS, ROWS[:2]), strict=True):
         put(tmp_path, name, content=text(rows).encode())
     put(tmp_path, *(f"{folders[0]}{row[1]}.jpg" for row in ROWS))
-    with pytest.raises(UsageError, match=rf"{names[0]}, {names[1]}\); give the path"):
+    with pytest.raises(UsageError, match=rf"several label tables that differ .*{names[0]}, .*{names[1]}\); move away"):
         open_dataset(tmp_path)
     assert len(open_dataset(tmp_path / names[0]).samples) == 4
 
@@ -220,7 +225,7 @@ def test_the_metadata_file_stands_for_its_folder(tmp_path):
 def test_a_file_of_another_name_is_read_where_the_adapter_is_named(tmp_path):
     root = make(tmp_path, name="ham.csv")
     assert open_dataset(root / "ham.csv", adapter="ham10000").group_kind == "lesion"
-    with pytest.raises(DataError, match="holds no file HAM10000_metadata"):
+    with pytest.raises(DataError, match="is not ham10000 as it is downloaded; a folder with HAM10000_metadata"):
         open_dataset(root, adapter="ham10000")
 
 
@@ -243,7 +248,7 @@ def test_found_is_kept_and_dropped_whatever_is_missing(tmp_path_factory, rows, e
     found = open_dataset(root)
     assert found.found == len(rows) == len(found.samples) + sum(found.dropped.values())
     assert [s.id for s in found.samples] == [f"ISIC_{n}" for n in kept]
-    assert bool(found.notes) == bool(extra)
+    assert any("are in no row of the tables" in note for note in found.notes) == bool(extra)
 
 
 @pytest.mark.data
@@ -270,3 +275,38 @@ def test_the_whole_metadata_pass_every_check(real, tmp_path):
     put(tmp_path, "p/ISIC_0027419.jpg")
     found = open_dataset(tmp_path)
     assert (found.found, found.dropped) == (10015, {"no image file": 10014})
+
+
+@pytest.mark.data
+def test_the_whole_set_equals_what_was_published_to_the_row(real, tmp_path):
+    table = (real / "data" / "labels" / "HAM10000_metadata.csv").read_bytes()
+    put(tmp_path, "HAM10000_metadata.csv", content=table)
+    for number, line in enumerate(table.decode().splitlines()[1:]):
+        put(tmp_path, f"{PARTS[number % 2]}/{line.split(',')[1]}.jpg")
+    found = open_dataset(tmp_path)
+    assert found.notes == ("ham10000: the 10,015 rows and their classes are the published ones",)
+    lesions = Counter(sample.group for sample in found.samples)
+    assert Counter(lesions.values()) == {1: 5514, 2: 1423, 3: 490, 4: 34, 5: 5, 6: 4}
+    per_dx = Counter(dx for dx, _ in {(sample.diagnosis, sample.group) for sample in found.samples})
+    assert per_dx == {"nv": 5403, "bkl": 727, "mel": 614, "bcc": 327, "akiec": 228, "vasc": 98, "df": 73}
+    diagnoses = [sample.diagnosis for sample in found.samples]
+    for design, images, groups in (("malignant-vs-benign", 9688, 7242), ("mel-vs-benign", 9174, 6915)):
+        kept = designs.get(design).assign(diagnoses).y >= 0
+        assert kept.sum() == images
+        assert len({s.group for s, keep in zip(found.samples, kept, strict=True) if keep}) == groups
+    assert list(designs.get("three-class").assign(diagnoses).counts.values()) == [514, 1113, 8061]
+
+
+def test_other_counts_than_the_published_ones_are_told(tmp_path):
+    rows = [(f"L{n}", f"I{n}", "nv", "histo", "", "", "") for n in range(10_015)]
+    (told,) = open_dataset(make(tmp_path, rows)).notes
+    assert told.startswith("ham10000: the counts are not the published ones: akiec 0 (published 327), ")
+    more = [*rows, ("L", "I", "mel", "histo", "", "", "")]
+    (told,) = open_dataset(make(tmp_path, more)).notes
+    assert told == "ham10000: 10,016 rows where 10,015 were published: not the set as published (added copies?)"
+
+
+def test_designs_of_other_organs_are_refused(tmp_path):
+    found = open_dataset(make(tmp_path))
+    assert found.refusal("mel-vs-benign") is None
+    assert found.refusal("any-dr") == "its images are of skin lesions"

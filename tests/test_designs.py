@@ -81,7 +81,7 @@ def test_what_is_dropped_has_a_reason():
 @given(st.lists(st.sampled_from([*COUNTS, "scc", "unk"]), max_size=30), st.sampled_from(designs.READINGS))
 def test_no_row_vanishes(words, akiec):
     words = ["mel", "bcc", "nv", *words]
-    for name in designs.DESIGNS:
+    for name in (*designs.SKIN, "diagnosis"):
         found = designs.get(name, akiec=akiec).assign(words)
         assert sum(found.counts.values()) + sum(found.dropped.values()) == len(words)
         assert (found.y >= 0).sum() == sum(found.counts.values())
@@ -194,3 +194,42 @@ def test_aliases_in_yaml_that_multiply_are_harmless(tmp_path):
 def test_a_missing_yaml_file_is_told():
     with pytest.raises(UsageError, match=r"no design file 'nowhere\.yml'"):
         designs.get("nowhere.yml")
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "counts", "dropped"),
+    [
+        ("pneumonia", ["NORMAL", "bacteria", "virus"], {"normal": 1, "pneumonia": 2}, 0),
+        ("pneumonia", ["no_findings", "pneumonia", "covid-19"], {"normal": 1, "pneumonia": 1}, 1),
+        ("bacteria-vs-virus-vs-normal", ["normal", "bacteria", "virus"], {"bacteria": 1, "virus": 1, "normal": 1}, 0),
+        ("any-dr", list("001234"), {"no-dr": 2, "dr": 4}, 0),
+        ("referable-dr", list("001234"), {"not-referable": 3, "referable": 3}, 0),
+        ("dr-grade", list("01234"), {f"grade-{grade}": 1 for grade in range(5)}, 0),
+    ],
+)
+def test_the_designs_of_chest_and_fundus(name, words, counts, dropped):
+    found = designs.get(name).assign(words)
+    assert (found.counts, sum(found.dropped.values())) == (counts, dropped)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "klass"),
+    [
+        ("Melanoma (in situ)", "melanoma"),
+        ("seborrheic keratosis", "benign"),
+        ("Basal Cell Carcinoma", "bcc"),
+        ("clark nevus", "benign"),
+        ("NV", "benign"),
+    ],
+)
+def test_skin_designs_know_the_words_of_the_datasets(spelling, klass):
+    found = designs.get("three-class").assign(["mel", "bcc", "nv", spelling])
+    assert found.classes[found.y[-1]] == klass
+
+
+def test_a_malignant_lesion_of_unknown_kind_has_a_place_in_one_design_only():
+    words = ["mel", "nv", "bcc", "malignant"]
+    assert designs.get("malignant-vs-benign").assign(words).counts == {"benign": 1, "malignant": 3}
+    assert (
+        designs.get("mel-vs-benign").assign(words).dropped["malignant: malignant, but of which kind is not said"] == 1
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,14 +167,104 @@ def test_holdouts_have_the_shares_asked_for():
 def test_official_parts_are_taken_as_they_are():
     ids, groups, strata = simple(n=8)
     words = ["train", "train", "test", "test", "validation", "validation", "", ""]
-    split = folds.draw("official", ids, groups=groups, strata=strata, official=words).splits[0]
+    split = folds.draw("official", ids, groups=groups, strata=strata, parts=words).splits[0]
     assert (split.train.tolist(), split.test.tolist(), split.validation.tolist()) == ([0, 1], [2, 3], [4, 5])
 
 
-def test_official_parts_that_divide_a_group_are_refused_by_its_name():
-    ids, groups, strata = simple(n=4)
-    with pytest.raises(SplitError, match="'g1' is on two sides"):
-        folds.draw("official", ids, groups=groups, strata=strata, official=["train", "train", "train", "test"])
+def test_official_parts_that_divide_a_group_are_tested_whole_and_cleared_from_the_train_side(tmp_path):
+    ids, groups, strata = simple(n=6)
+    words = ["train", "train", "train", "test", "validation", "train"]
+    plan = folds.draw("official", ids, groups=groups, strata=strata, parts=words)
+    (split,) = plan.splits
+    assert [side.tolist() for side in (split.train, split.test, split.validation)] == [[0, 1], [3], [4]]
+    (note,) = plan.notes
+    assert note.startswith("2 groups are divided by these parts (g1, g2): 2 rows of the train sides are left out, ")
+    assert folds.load(folds.save(plan, tmp_path / "f.json", about={})).describe() == plan.describe()
+
+
+def test_each_source_is_tested_once_and_nothing_of_its_groups_trains():
+    ids = [f"i{n}" for n in range(8)]
+    groups = ["a", "a", "b", "c", "d", "b", "e", "f"]
+    sources = ["x", "x", "x", "y", "y", "y", "", "z"]
+    plan = folds.draw("by:dataset", ids, groups=groups, strata=["nv"] * 8, parts=sources)
+    assert [split.test.tolist() for split in plan.splits] == [[0, 1, 2], [3, 4, 5], [7]]
+    assert [split.train.tolist() for split in plan.splits] == [[3, 4, 7], [0, 1, 7], [0, 1, 2, 3, 4, 5]]
+    assert plan.notes[:2] == ("tested in turn: 0 x, 1 y, 2 z", "1 images have no dataset and are on no side")
+    y = np.array([0, 0, 1, 0, 1, 1, 0, 0])
+    left = folds.check(plan, ids=ids, y=y, classes=("nv", "mel"), design="d")
+    assert [split.half for split in left] == [0]
+
+
+def test_a_column_of_one_value_cannot_be_left_out():
+    with pytest.raises(SplitError, match="by:dataset: the column has 1 values"):
+        folds.draw("by:dataset", ["a", "b"], groups=["a", "b"], strata=["x", "x"], parts=["v", "v"])
+
+
+def fold_file(path, partitions):
+    lines = ["# diagnoses: melanoma 1"]
+    for number, halves in enumerate(partitions, 1):
+        lines.append(f"Fold_{number}:")
+        for half in halves:
+            lines += [f"{'- - ' if name == half[0] else '  - '}{name}.tiff" for name in half]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+HALVES = [(["a1", "b1"], ["c1", "d1"]), (["a1", "c1"], ["b1", "d1"])]
+
+
+def released(path, ids=("A1", "b1", "c1", "d1"), groups=None):
+    return folds.released(path, ids, groups=groups or ids, files=[f"x/{name}.jpg" for name in ids])
+
+
+def test_fold_files_of_the_paper_are_read_and_their_swapped_halves_told(tmp_path):
+    swapped = [fold for halves in HALVES for fold in (halves, halves[::-1])]
+    plan = released(fold_file(tmp_path / "protocol1.yml", swapped))
+    assert [(s.repeat, s.half) for s in plan.splits] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert [s.train.tolist() for s in plan.splits] == [[0, 1], [2, 3], [0, 2], [1, 3]]
+    assert [s.test.tolist() for s in plan.splits] == [[2, 3], [0, 1], [1, 3], [0, 2]]
+    assert plan.scheme == "released:protocol1.yml"
+    assert plan.notes[0] == "2 distinct partitions of 4 folds, each used both ways"
+    assert plan.notes[1].startswith("2 folds are the one before with its halves swapped")
+
+
+def test_images_that_a_fold_file_does_not_place_and_that_are_missing_are_told(tmp_path):
+    plan = released(fold_file(tmp_path / "p.yml", HALVES), ids=("a1", "b1", "c1", "fhl022"))
+    assert "1 of the 4 images of the file are not in these data (d1, ...)" in plan.notes
+    assert "1 images are in no fold of the file (fhl022)" in plan.notes
+
+
+def test_a_group_that_a_fold_file_divides_is_tested_and_not_trained_on(tmp_path):
+    plan = released(fold_file(tmp_path / "p.yml", HALVES), groups=["g", "b1", "g", "d1"])
+    assert [s.train.tolist() for s in plan.splits] == [[1], [3], [0, 2], [1, 3]]
+    assert plan.notes[-1].startswith("1 group is divided by these parts (g): 2 rows of the train sides are left out")
+
+
+def test_a_fold_file_with_one_fold_is_one_split(tmp_path):
+    plan = released(fold_file(tmp_path / "isic.yml", HALVES[:1]))
+    assert [(s.train.tolist(), s.test.tolist()) for s in plan.splits] == [([0, 1], [2, 3])]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("- a\n", "a list came"),
+        ("classes: {}\n", "the key 'classes' came"),
+        ("Fold_1: [[a.tiff]]\n", "Fold_1 is something else"),
+        ("Fold_1: [[a.tiff], [a.tiff]]\n", "Fold_1 has a in both of its halves"),
+        ("Fold_1: [[x.tiff], [y.tiff]]\n", "has no image in these data"),
+        ("Fold_1: [", "is no readable YAML"),
+    ],
+)
+def test_other_files_are_no_fold_files(tmp_path, text, told):
+    (tmp_path / "f.yml").write_text(text)
+    with pytest.raises((UsageError, SplitError), match=told):
+        released(tmp_path / "f.yml")
+
+
+def test_a_fold_file_that_is_not_there_is_missed():
+    with pytest.raises(UsageError, match="no folds file"):
+        released(Path("nowhere.yml"))
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,8 @@ def compare(
     designs : sequence of str or Design
         Names of the shelf, YAML files, or designs.
     folds : str
-        ``5x2``, ``kfold[:K]``, ``holdout[:A/B[/C]]``, ``official``, or a JSON file of folds.
+        ``5x2``, ``kfold[:K]``, ``holdout[:A/B[/C]]``, ``official``, ``by:COLUMN``, a JSON file of folds, or a YAML file
+        of folds as Menegola et al. (2017) released them.
     seed : int
         Seed of the folds, the inner parts and the estimators.
     scale : {"l2", "standard", "none"}, optional
@@ -135,7 +136,7 @@ def compare(
     common, notes = common_samples(tables)
     plan, plan_path = plan_of(tables[0], folds, seed=seed, places=places)
     questions = [question_of(design, tables[0], common, plan=plan, unit=unit) for design in asked]
-    notes += twins_told(tables[0]) + unused_told(questions)
+    notes += [*twins_told(tables[0]), *plan.notes, *unused_told(questions, plan)]
     if out is not None:  # what cannot be written to is told before hours of work, not after
         runs.folder_for(out, runs=places.runs, run_id="").mkdir(parents=True, exist_ok=True)
     cells = fit(tables, common, questions, chosen, fixed=fixed, scale=scale, unit=unit, seed=seed, jobs=jobs,

@@ -14,7 +14,7 @@ import numpy as np
 
 from featx import designs, folds
 from featx.cache.places import Places
-from featx.errors import DataError, SplitError, UsageError
+from featx.errors import DataError, SplitError, UsageError, suggestion
 from featx.matrix import Features
 
 
@@ -82,19 +82,38 @@ def common_samples(tables: Sequence[Features]) -> tuple[list[str], list[str]]:
 
 def plan_of(table: Features, scheme: str, *, seed: int, places: Places) -> tuple[folds.Folds, Path]:
     """Draw the folds of a dataset once, on all of its samples, or read them from a file."""
+    samples, dataset = table.dataset.samples, table.dataset
+    ids = [sample.id for sample in samples]
     if scheme.endswith(".json"):
         return _plan_from(Path(scheme), table), Path(scheme)
-    samples, dataset = table.dataset.samples, table.dataset
+    if scheme.endswith((".yml", ".yaml")):
+        files = [sample.path for sample in samples]
+        return folds.released(Path(scheme), ids, groups=table.groups, files=files), Path(scheme)
+    if scheme.endswith(".csv"):
+        raise UsageError(f"--folds {scheme}: a table of labels holds no folds; give the .yml beside it")
     return folds.drawn_once(
         scheme,
-        [sample.id for sample in samples],
+        ids,
         groups=table.groups,
         strata=[sample.diagnosis for sample in samples],
         seed=seed,
         folder=places.folds,
         about={"dataset": dataset.name, "data": dataset.title, "grouping": dataset.grouping},
-        official=[sample.attributes.get("split", "") for sample in samples] if scheme == "official" else None,
+        parts=_parts(table, scheme),
     )
+
+
+def _parts(table: Features, scheme: str) -> list[str] | None:
+    """Return the column of the samples that a plan goes by: the official part, or the one named."""
+    kind, _, detail = scheme.partition(":")
+    if kind not in ("official", "by"):
+        return None
+    column = "split" if kind == "official" else detail
+    known = sorted({name for sample in table.dataset.samples for name in sample.attributes})
+    if kind == "by" and column not in known:
+        told = suggestion(column, known)
+        raise UsageError(f"--folds {scheme}: {table.dataset.name} has no column {column!r}; {told}")
+    return [sample.attributes.get(column, "") for sample in table.dataset.samples]
 
 
 def _plan_from(path: Path, table: Features) -> folds.Folds:
@@ -122,10 +141,14 @@ def twins_told(table: Features) -> list[str]:
     return [note + (f"; in {differ} of {len(twins)} such sets the diagnoses differ" if differ else "")]
 
 
-def unused_told(questions: Sequence[Question]) -> list[str]:
-    """Tell of rows that no split trains on or tests."""
+def unused_told(questions: Sequence[Question], plan: folds.Folds) -> list[str]:
+    """Tell of splits that a design cannot be asked in, and of rows that no split trains on or tests."""
     notes = []
     for question in questions:
+        asked = {(split.repeat, split.half) for split in question.splits}
+        if without := [split.half for split in plan.splits if (split.repeat, split.half) not in asked]:
+            told = ", ".join(map(str, without))
+            notes.append(f"{question.design.name}: parts {told} are not tested: a class is missing there, or elsewhere")
         used = {row for split in question.splits for side in (split.train, split.test) for row in side.tolist()}
         if lost := len(question.ids) - len(used):
             name = question.design.name
@@ -136,7 +159,14 @@ def unused_told(questions: Sequence[Question]) -> list[str]:
 def question_of(
     design: designs.Design, table: Features, common: Sequence[str], *, plan: folds.Folds, unit: str
 ) -> Question:
-    """Assign classes to the common samples, and check the folds for them."""
+    """Assign classes to the common samples, and check the folds for them.
+
+    Raises
+    ------
+    UsageError
+        Where the dataset's labels cannot answer the design.
+    """
+    _refuse_unanswerable(design, table)
     at = table.rows_of(common)
     samples = [table.dataset.samples[row] for row in at]
     diagnoses = [sample.diagnosis for sample in samples]
@@ -155,6 +185,15 @@ def question_of(
         splits,
         design.readings(diagnoses),
     )
+
+
+def _refuse_unanswerable(design: designs.Design, table: Features) -> None:
+    dataset = table.dataset
+    if design.name in designs.DESIGNS and (reason := dataset.refusal(design.name)):
+        raise UsageError(
+            f"design {design.name!r} cannot be asked of {dataset.name} ({dataset.adapter}): {reason}; it supports "
+            + ", ".join(dataset.designs)
+        )
 
 
 def _units(table: Features, samples: Sequence[Any], *, unit: str, y: np.ndarray) -> list[str]:

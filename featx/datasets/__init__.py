@@ -38,7 +38,7 @@ def open_dataset(
     adapter : str, optional
         The format; found out where it is not given. A table beats class folders.
     columns : Columns, optional
-        Columns of a table, where they are not found by their names.
+        Where the labels stand, where that is not found out: another table, other columns.
 
     Raises
     ------
@@ -50,8 +50,12 @@ def open_dataset(
     data = Path(data)
     if not os.path.exists(data):  # noqa: PTH110 (Path.exists raises on a name that is too long)
         raise DataError(f"there is no folder or table {str(data)!r}; give the path of a dataset, or set FEATX_DATA")
-    chosen = ADAPTERS[adapter] if adapter else _recognise(data)
-    return chosen.read(data, columns=columns or Columns())
+    columns = columns or Columns()
+    labels = Path(columns.labels) if columns.labels is not None else data
+    if not labels.exists():
+        raise UsageError(f"there is no table of labels {str(labels)!r} (--labels)")
+    chosen = ADAPTERS[adapter] if adapter else _recognise(labels)
+    return chosen.read(data, columns=columns)
 
 
 def _recognise(data: Path) -> Adapter:

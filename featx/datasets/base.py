@@ -72,6 +72,10 @@ class Dataset:
         Whether it is the built-in demo, whose numbers mean nothing clinically.
     notes : tuple of str
         What the user should know about it.
+    designs : tuple of str
+        The designs of the shelf that can be asked of it; empty where its diagnoses alone decide.
+    lacks : mapping of str to str
+        Why another design cannot; the empty name stands for all the rest.
     """
 
     name: str
@@ -83,6 +87,8 @@ class Dataset:
     unit_kind: str | None = None
     synthetic: bool = False
     notes: tuple[str, ...] = ()
+    designs: tuple[str, ...] = ()
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def found(self) -> int:
@@ -102,6 +108,12 @@ class Dataset:
         promise = f"no {self.group_kind} straddles"
         return promise if self.group_kind in PEOPLE else f"{promise}; patients unknown"
 
+    def refusal(self, design: str) -> str | None:
+        """Return why a design of the shelf cannot be asked of this dataset, or None where it can."""
+        if not self.designs or design in self.designs:
+            return None
+        return self.lacks.get(design) or self.lacks.get("") or "its labels do not answer it"
+
     def to_table(self) -> str:
         """Return the sample table as JSON, to travel in a feature file; :func:`from_table` reads it."""
         return canonical_json(
@@ -114,6 +126,8 @@ class Dataset:
                 "unit_kind": self.unit_kind,
                 "synthetic": self.synthetic,
                 "notes": list(self.notes),
+                "designs": list(self.designs),
+                "lacks": dict(self.lacks),
                 "rows": [[s.id, s.diagnosis, s.group, s.unit, dict(s.attributes)] for s in self.samples],
             }
         )
@@ -133,16 +147,20 @@ def from_table(text: str, paths: Sequence[str]) -> Dataset:
             Sample(name, path, diagnosis, group, unit, attributes)
             for (name, diagnosis, group, unit, attributes), path in zip(value.pop("rows"), paths, strict=True)
         )
-        root, notes = Path(value.pop("root")), tuple(value.pop("notes"))
-        return Dataset(root=root, samples=samples, notes=notes, **value)
+        root, notes, asked = Path(value.pop("root")), tuple(value.pop("notes")), tuple(value.pop("designs", ()))
+        return Dataset(root=root, samples=samples, notes=notes, designs=asked, **value)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"the sample table of this feature file cannot be read ({error}); extract it again") from error
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table hold what; None lets the adapter find out."""
+    """Where the labels stand: the table, where it does not lie beside the images, and which of its columns hold what.
 
+    None lets the adapter find out.
+    """
+
+    labels: str | os.PathLike[str] | None = None
     image: str | None = None
     label: str | None = None
     group: str | None = None
@@ -161,11 +179,14 @@ class Adapter(Protocol):
         One line on the layout.
     precedence : int
         Where several adapters recognise a folder, the highest reads it; equals are an error.
+    designs : tuple of str
+        As of :class:`Dataset`.
     """
 
     name: str
     expects: str
     precedence: int
+    designs: tuple[str, ...]
 
     def recognise(self, data: Path) -> str | None:
         """Return what speaks for this format at a path, or None."""

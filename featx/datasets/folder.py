@@ -10,7 +10,7 @@ from pathlib import Path
 
 from featx.datasets.base import Columns, Dataset, Sample, image_files, slug
 from featx.datasets.table_dataset import SPLIT_WORDS
-from featx.errors import DataError
+from featx.errors import DataError, UsageError
 
 
 class Folder:
@@ -19,6 +19,7 @@ class Folder:
     name = "folder"
     expects = "a folder with one folder of images for each class, or train/, val/, test/ of such"
     precedence = 0
+    designs: tuple[str, ...] = ()
 
     def recognise(self, data: Path) -> str | None:
         """Return the class folders' names where there are at least two."""
@@ -37,6 +38,8 @@ class Folder:
         """
         if not data.is_dir():
             raise DataError(f"{data} is a file; {self.expects} was expected")
+        if columns.labels is not None:
+            raise UsageError("class folders say what their images are; leave --labels out, or take --dataset csv")
         files = image_files(data)
         self._refuse_half_a_split(data, files)
         samples = self._samples(files)

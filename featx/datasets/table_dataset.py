@@ -46,6 +46,7 @@ class TableDataset:
         "(--image-column, --label-column, --group-column, --unit-column, --split-column)"
     )
     precedence = 1
+    designs: tuple[str, ...] = ()
 
     def recognise(self, data: Path) -> str | None:
         """Return the tables' names where there are some."""
@@ -63,14 +64,15 @@ class TableDataset:
         DataError
             Where ids stand twice, labels are empty, or no image is found.
         """
-        tables = self._tables(data)
+        tables = self._tables(data if columns.labels is None else Path(columns.labels))
         if not tables:
             raise DataError(f"{data} holds no table; {self.expects} was expected")
         if len(tables) > 1:
             told = ", ".join(path.name for path in tables)
             raise UsageError(f"{data} holds several tables ({told}); give the path of the one that is meant")
         table = read_table(tables[0])
-        return self._dataset(table, self._columns(table, columns))
+        root = data if data.is_dir() else table.path.parent
+        return self._dataset(table, self._columns(table, columns), root.resolve())
 
     def _tables(self, data: Path) -> list[Path]:
         if data.is_file():
@@ -89,8 +91,7 @@ class TableDataset:
             split=table.find(wanted.split, names=SPLIT_NAMES, option="--split-column"),
         )
 
-    def _dataset(self, table: Table, columns: _Found) -> Dataset:
-        root = table.path.parent.resolve()
+    def _dataset(self, table: Table, columns: _Found, root: Path) -> Dataset:
         find = _Finder(root)
         samples, dropped = [], Counter[str]()
         for line, row in table.rows:

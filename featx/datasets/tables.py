@@ -9,7 +9,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,6 +42,19 @@ class Table(NamedTuple):
             )
         return column
 
+    def needed(self, *names: str) -> str:
+        """Return the first of a column's names, in any case, that the table has.
+
+        Raises
+        ------
+        DataError
+            Where it has none of them.
+        """
+        column = self.find(None, names=names, option="")
+        if column is None:
+            raise DataError(f"{self.path}: no column {names[0]!r} among {', '.join(filter(None, self.header))}")
+        return column
+
     def find(self, wanted: str | None, *, names: Iterable[str], option: str) -> str | None:
         """Return as :meth:`column` does, or None where nothing was asked for and no usual name is there."""
         if wanted is not None:
@@ -54,13 +67,19 @@ class Table(NamedTuple):
         return next((lower[name] for name in names if name in lower), None)
 
 
-def read_table(path: Path) -> Table:
-    """Read a delimited text file with a header.
+Headless = Callable[[Sequence[str]], Sequence[str] | None]
+
+
+def read_table(path: Path, *, headless: Headless | None = None) -> Table:
+    """Read a delimited text file.
 
     Parameters
     ----------
     path : pathlib.Path
         UTF-8, with or without byte order mark; comma, tab, semicolon or bar between fields.
+    headless : callable, optional
+        Given the fields of the first line, returns the names of the columns where that line is a row already, else
+        None. Without it the first line is the header.
 
     Returns
     -------
@@ -80,7 +99,7 @@ def read_table(path: Path) -> Table:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     if not text.strip() or "\0" in text:
         raise DataError(f"{path} is {'no text table (it holds NUL bytes)' if text.strip() else 'empty'}")
-    return _parse(path, text)
+    return _parse(path, text, headless or (lambda _: None))
 
 
 def _delimiter(line: str) -> str:
@@ -88,13 +107,15 @@ def _delimiter(line: str) -> str:
     return max(DELIMITERS, key=unquoted.count)
 
 
-def _parse(path: Path, text: str) -> Table:
+def _parse(path: Path, text: str, headless: Headless) -> Table:
     # not str.splitlines: vertical tabs and other separators stand inside fields
     reader = csv.reader(io.StringIO(text), delimiter=_delimiter(text.partition("\n")[0]), strict=True)
     start = 1
     try:
-        header = _header(path, next(reader))
-        rows = []
+        first = [field.strip() for field in next(reader)]
+        names = headless(first)
+        header = _header(path, list(names or first))
+        rows = [(1, dict(zip(header, first, strict=True)))] if names else []
         while (start := reader.line_num + 1) and (fields := next(reader, None)) is not None:
             if not any(field.strip() for field in fields):
                 continue

@@ -1,0 +1,125 @@
+"""Finding the image that a label table means: by its name, wherever it lies below a folder, whatever its ending.
+
+Knows names of files and their sizes only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+from featx.datasets.base import image_files
+from featx.errors import DataError
+from featx.images import SUFFIXES
+
+
+class ImageIndex:
+    """The image files below a folder, by name in any case.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+        The folder.
+    prefer : sequence of str
+        Endings of the set's own images; a file of another ending (a mask of that name) is taken only where there is
+        none of these.
+    skip : str, optional
+        Regular expression, searched for in each path; what matches is no image of the set (``_superpixels``).
+    """
+
+    def __init__(self, root: Path, *, prefer: Sequence[str] = (), skip: str | None = None) -> None:
+        self.root = root
+        self._prefer = tuple(prefer)
+        self._by_stem: dict[str, list[str]] = defaultdict(list)
+        self._used: set[str] = set()
+        for path in image_files(root):
+            if not (skip and re.search(skip, path)):
+                self._by_stem[_stem(path)].append(path)
+
+    def find(self, name: str, *, folder: str = "") -> str | None:
+        """Return the path of the image of that name, relative to the root, or None.
+
+        Parameters
+        ----------
+        name : str
+            A file's name with or without ending, and with as many of its folders as the table writes.
+        folder : str
+            A word that one of the folders above it holds, where the set uses one name in several (``train``).
+
+        Raises
+        ------
+        DataError
+            Where several different files bear the name.
+        """
+        asked = _plain(name)
+        found = [
+            path
+            for path in self._by_stem.get(asked.rpartition("/")[2], ())
+            if f"/{_plain(path)}".endswith(f"/{asked}") and folder.lower() in path.rpartition("/")[0].lower()
+        ]
+        own = [path for path in found if path.lower().endswith(self._prefer)] if self._prefer else []
+        found = own or found
+        self._used.update(found)
+        if len(found) > 1:
+            self._refuse_unlike(found)
+        return found[0] if found else None
+
+    def unused(self) -> list[str]:
+        """Return the files whose stem no look-up has found."""
+        return sorted(p for paths in self._by_stem.values() if not self._used.intersection(paths) for p in paths)
+
+    def copies(self) -> int:
+        """Return how many files more were found than look-ups that found some: copies in other folders."""
+        return sum(max(0, len(self._used.intersection(paths)) - 1) for paths in self._by_stem.values())
+
+    def _refuse_unlike(self, found: Sequence[str]) -> None:
+        """Refuse files of one name but of different size in bytes: only one of them can be the image."""
+        if len({_size(self.root / path) for path in found}) > 1:
+            raise DataError(
+                f"{found[0]} and {found[1]} under {self.root} bear one name but are different files; "
+                "move those away that are not meant"
+            )
+
+
+def find_tables(data: Path, patterns: Iterable[str], *, depth: int = 3) -> list[Path]:
+    """Return the files whose names match one of the patterns (regular expressions, in any case), or the file given.
+
+    Those of the highest level that has some, down to ``depth`` folders; hidden folders and ``__MACOSX`` are left out.
+    A copy of a file that is found (same name, same bytes) is left out too.
+    """
+    shape = re.compile("|".join(f"(?:{pattern})" for pattern in patterns), re.IGNORECASE)
+    if data.is_file():
+        return [data] if shape.fullmatch(data.name) else []
+    for level in range(1, depth + 1):
+        found = [
+            path
+            for path in sorted(data.glob("/".join(["*"] * level)))
+            if shape.fullmatch(path.name) and path.is_file() and not _hidden(path.relative_to(data))
+        ]
+        if found:
+            return list({(path.name, path.read_bytes()): path for path in reversed(found)}.values())[::-1]
+    return []
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+
+
+def _plain(name: str) -> str:
+    """Return a name in small letters, without an image's ending."""
+    name = name.replace("\\", "/").lower()
+    ending = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+    return name.removesuffix(ending)
+
+
+def _stem(path: str) -> str:
+    return PurePosixPath(_plain(path)).name
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
