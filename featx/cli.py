@@ -18,6 +18,7 @@ import click
 
 from featx.errors import FeatxError, UsageError
 from featx.options import (
+    audit_options,
     backbone_options,
     cache_option,
     data_argument,
@@ -222,22 +223,62 @@ def info(features: Path | None, backbone: str | None, size: int | None, cache: P
 def datasets(ctx: click.Context) -> None:
     """List the dataset formats that featx reads; `featx datasets check DATA` looks at one."""
     if ctx.invoked_subcommand is None:
-        from featx.datasets import ADAPTERS
+        from featx import description
 
-        for name in ADAPTERS:
-            click.echo(f"{name:10} {ADAPTERS[name].expects}")
-        click.echo(f"{'demo':10} built in: synthetic images laid out as HAM10000 (used where no DATA is given)")
+        click.echo(description.of_adapters())
 
 
 @datasets.command()
 @data_argument
 @dataset_options
+@audit_options
 @cache_option
-def check(data: Path | None, cache: Path | None, **options: Any) -> None:
-    """Print found = kept + dropped(reason), diagnoses, groups and byte-identical images of DATA."""
+@quiet_options
+def check(data: Path | None, *, quiet: bool, verbose: bool, **options: Any) -> None:
+    """Look at DATA before anything is learned from it.
+
+    Tells found = kept + dropped (reason), diagnoses, groups, designs, identical and nearly identical images, and how
+    well the label is told without the picture (shortcuts).
+    """
     from featx import description
 
-    click.echo(description.of_dataset(data, cache=cache, columns=_columns(options), **options))
+    found = _audit(data, quiet=quiet, **options)
+    click.echo(description.of_audit(found, verbose=verbose))
+
+
+@main.command()
+@data_argument
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="eda.html",
+    show_default=True,
+    help="The page to write.",
+)
+@dataset_options
+@audit_options
+@cache_option
+@quiet_options
+def eda(data: Path | None, *, out: Path, quiet: bool, verbose: bool, **options: Any) -> None:
+    """Write one self-contained HTML page on what DATA are: counts, ages, sizes, duplicates, shortcuts.
+
+    It holds no picture of DATA and asks nothing of the network.
+    """
+    from featx import atomic
+    from featx.eda import page_of
+
+    found = _audit(data, quiet=quiet, **options)
+    atomic.write_text(out, page_of(found))
+    if not quiet:
+        click.echo(f"written: {out} ({out.stat().st_size / 1e3:.0f} kB)", err=True)
+
+
+def _audit(data: Path | None, *, quiet: bool, **options: Any) -> Any:
+    from featx.audit import audit
+
+    with _progress("look", unit="img", quiet=quiet) as bar:
+        return audit(data, columns=_columns(options), on_progress=bar, **options)
 
 
 @main.command()

@@ -23,15 +23,16 @@ from featx.shelf import Shelf
 if TYPE_CHECKING:
     from PIL import Image
 
-DECODE_RULES = 1  # raised whenever a change here changes a pixel
+DECODE_RULES = 2  # raised whenever a change here changes a pixel
 MAX_BYTES = 512 * 2**20
 MAX_PIXELS = 89_000_000  # under Pillow's own limit for decompression bombs
 CROP_RATIO = 256 / 224  # the usual short side before a centre crop
 TRIM_FUZZ = 0.2 * 255  # Menegola et al. (2017): border within 20 % of black
 TRIM_KEEP = 0.95  # and then the centre 95 %
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".dcm", ".dicom")
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "box", "nearest")
 RESIZES = ("squash", "crop")
+TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 @dataclass(frozen=True)
@@ -217,23 +218,34 @@ def _source(handle: int) -> Source:
 def decode(data: bytes) -> Image.Image:
     """Decode the first frame of an image file to RGB.
 
-    EXIF orientation is applied; grey, palette and CMYK become RGB; alpha is dropped; 16-bit grey is divided by 257;
-    floating point and 32-bit integers are refused, since nothing says what their black and white are.
+    EXIF orientation is applied; grey, palette and CMYK become RGB; alpha is dropped; 16-bit grey is divided by 257,
+    12-bit grey by 4095 / 255, and 16-bit colour keeps its upper 8 bits; floating point, signed and 32-bit integers are
+    refused, since nothing says what their black and white are. Of a TIFF of several pages, the first counts that is
+    not marked as a thumbnail (bit 0 of NewSubfileType); where all are, the first. A file with the preamble of DICOM is
+    read by the rule of :mod:`featx.dicom`.
 
     Raises
     ------
     ImageError
-        With the reason: ``not_an_image``, ``truncated``, ``too_many_pixels``, ``unsupported_mode``, ``decode_error``.
+        With the reason: ``not_an_image``, ``truncated``, ``too_many_pixels``, ``unsupported_mode``, ``decode_error``,
+        or ``unreadable`` where a DICOM decoder is not installed.
     """
     from PIL import Image, UnidentifiedImageError
 
+    if data[128:132] == b"DICM":
+        from featx import dicom
+
+        return dicom.decode(data, max_pixels=MAX_PIXELS)
     try:
         image = Image.open(io.BytesIO(data))
+        if image.format == "TIFF":
+            _choose_page(image)
         _refuse_unread(image)
         image.load()
         return _upright(_to_rgb(image), _orientation(image))
     except UnidentifiedImageError:
-        raise ImageError("not_an_image", "no known image format") from None
+        detail = "a TIFF of a kind that is not known, or damaged" if data[:4] in TIFF_MARKS else "no known image format"
+        raise ImageError("not_an_image", detail) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageError("too_many_pixels", str(error)) from error
     except ImageError:
@@ -241,6 +253,24 @@ def decode(data: bytes) -> Image.Image:
     except Exception as error:  # decoders raise whatever they like; the image is at fault, and the run goes on
         reason = "truncated" if "truncated" in str(error).lower() else "decode_error"
         raise ImageError(reason, f"{type(error).__name__}: {error}") from error
+
+
+def _choose_page(image: Any) -> None:
+    """Go to the first page of a TIFF that is no thumbnail, and refuse one whose pixels would come out wrong."""
+    try:
+        while isinstance(subfile := image.tag_v2.get(254), int) and subfile & 1:
+            image.seek(image.tell() + 1)
+    except EOFError:
+        image.seek(0)
+    if 2 in np.atleast_1d(image.tag_v2.get(339, 1)):
+        raise ImageError("unsupported_mode", "signed pixels")
+    # Pillow takes 8 bits a pixel for granted here
+    if image.tag_v2.get(284) == 2 and image.info.get("compression") == "raw" and _bits(image) > 8:
+        raise ImageError("unsupported_mode", "an uncompressed TIFF of 16-bit colours in separate planes")
+
+
+def _bits(image: Any) -> int:
+    return int(np.max(image.tag_v2.get(258, 1)))
 
 
 def _refuse_unread(image: Image.Image) -> None:
@@ -264,8 +294,16 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     wide = np.asarray(image).astype(np.int64)  # Pillow's own conversion clips 16-bit values at 255
     if wide.min() < 0 or wide.max() > 65535:
         raise ImageError("unsupported_mode", "32-bit pixels")
-    grey = ((wide + 128) // 257).astype(np.uint8)
-    return Image.fromarray(grey).convert("RGB")
+    white, inverted = _white(image)
+    grey = ((wide * 255 + white // 2) // white).astype(np.uint8)
+    return Image.fromarray(255 - grey if inverted else grey).convert("RGB")
+
+
+def _white(image: Any) -> tuple[int, bool]:
+    """Return the highest value of wide grey, and whether it is black: Pillow leaves both as they are in the file."""
+    if image.format != "TIFF":
+        return 65535, False
+    return 4095 if _bits(image) == 12 else 65535, image.tag_v2.get(262) == 0
 
 
 def _orientation(image: Image.Image) -> int:

@@ -84,6 +84,18 @@ dataset_options = together(
     click.option("--split-column", help="Column of the official split: train, test, validation."),
 )
 
+audit_options = together(
+    click.option(
+        "--design",
+        "designs",
+        multiple=True,
+        callback=names,
+        help="Designs to look for shortcuts in, with commas between [all that fit DATA].",
+    ),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of folds and forests."),
+    click.option("--jobs", type=click.IntRange(min=1), help="Threads [all cores]."),
+)
+
 backbone_options = together(
     click.option("--backbone", default="vgg16", show_default=True, help="Network (`featx info` lists them)."),
     click.option(
@@ -147,6 +159,14 @@ fit_options = together(
     ),
     click.option(
         "--unit", default="image", show_default=True, help="What a score is of: image, or the data's (lesion)."
+    ),
+    choice(
+        "--near-duplicates",
+        "audit",
+        "join",
+        "ignore",
+        default="audit",
+        text="Images that are nearly the same, in different groups: tell them, or join their groups.",
     ),
     choice(
         "--akiec", "drop", "benign", "malignant", default="drop", text="Reading of actinic keratosis / Bowen's disease."

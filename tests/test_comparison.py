@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from featx import classifiers, comparison, designs, folds, runs
+from featx import classifiers, comparison, designs, fingerprints, folds, runs
 from featx.cache import OK, FeatureWriter, new_record
 from featx.classifiers import CLASSIFIERS
 from featx.comparison import compare
@@ -21,6 +21,11 @@ from featx.errors import CacheError, DataError, SplitError, UnknownName, UsageEr
 WORDS = ("nv", "bkl", "mel", "bcc", "nv", "akiec")
 N = 120
 FAST = {"classifiers": ["svm", "tree"], "params": ["C=1", "min_samples_leaf=5"], "jobs": 1}
+
+
+def told(found):
+    """Return the notes but for the one on images that were never looked at: there are none in these tests."""
+    return tuple(note for note in found.notes if not note.startswith("near-duplicates were not looked for"))
 
 
 def samples_of(n=N, *, words=WORDS, **changes):
@@ -70,7 +75,7 @@ def table(path):
 
 def run(tmp_path, features=None, **options):
     features = features or made(tmp_path / "f")
-    return compare(features, cache=tmp_path / "cache", **{"out": tmp_path / "out", **FAST, **options})
+    return compare(features, **{"cache": tmp_path / "cache", "out": tmp_path / "out", **FAST, **options})
 
 
 @pytest.fixture(scope="module")
@@ -390,7 +395,7 @@ def test_a_run_that_breaks_while_writing_leaves_no_record(tmp_path, monkeypatch)
 def test_identical_images_are_one_group_and_contradictions_are_told(tmp_path):
     path = made(tmp_path / "f", images=lambda row: f"image {0 if row == 50 else row}")
     found = run(tmp_path, path, designs=["malignant-vs-benign"])
-    assert found.notes == (
+    assert told(found) == (
         "2 images are the same as another byte for byte, and in one group with it; "
         "in 1 of 1 such sets the diagnoses differ",
     )
@@ -410,7 +415,7 @@ def test_other_plans_are_numbered_by_their_fold(tmp_path, scheme, splits):
 def test_rows_that_no_split_uses_are_told(tmp_path):
     found = run(tmp_path, folds="holdout:60/20/20")
     kept = len(found.questions[0].ids)
-    (note,) = found.notes
+    (note,) = told(found)
     assert note.startswith("mel-vs-benign: ") and "on neither side of any split" in note
     lost = int(note.split()[1])
     tested = {row["sample"] for row in table(found.folder / "predictions.csv")}
@@ -556,3 +561,102 @@ def test_a_plan_is_shared_by_later_runs(tmp_path):
 def test_every_classifier_of_the_shelf_runs_end_to_end(tmp_path):
     found = run(tmp_path, classifiers=list(CLASSIFIERS), params=["C=1", "n_estimators=5"], folds="holdout:50/50")
     assert [cell.classifier for cell in found.cells] == list(CLASSIFIERS)
+
+
+# ---- near-duplicates
+
+
+def looked_at(tmp_path, path, *, alike=()):
+    """Remember made fingerprints of the rows of a feature file; rows in ``alike`` have one picture."""
+    from featx.cache.places import Places
+    from featx.images import Stat
+    from featx.matrix import read_features
+
+    features = read_features(path)
+    spectra = np.random.default_rng(0).integers(-127, 128, (N, 256)).astype(np.int8)
+    known = {}
+    for row, digest in enumerate(features.digests):
+        picture = alike[0] if row in alike else row
+        mark = fingerprints.Fingerprint(digest, picture * 0x9E3779B97F4A7C15 % 2**64, 10 + row, 8, 8, "L", "PNG", "")
+        known[f"i{row}.jpg"] = fingerprints._Known(
+            Stat(10 + row, 1), mark._replace(spectrum=spectra[picture].tobytes().hex())
+        )
+    fingerprints._remember(Places.at(tmp_path / "cache").fingerprints("toy"), known)
+
+
+def test_near_duplicates_across_groups_are_told_and_joined_where_asked(tmp_path):
+    path = made(tmp_path / "cache" / "toy")
+    looked_at(tmp_path, path, alike=(4, 60))
+    found = run(tmp_path, path, cache=tmp_path / "cache")
+    (note,) = found.notes
+    assert note.startswith("1 pairs of near-duplicate images are in different groups: they may straddle")
+    (pair,) = found.run["settings"]["near_duplicates"]["pairs"]
+    assert (pair["first"], pair["second"]) == ("i4", "i60") and pair["cosine"] is not None
+    groups = dict(zip(found.questions[0].ids, found.questions[0].groups, strict=True))
+    assert groups["i4"] != groups["i60"]
+    found = run(tmp_path, path, cache=tmp_path / "cache", near_duplicates="join")
+    assert found.notes == ("1 pairs of near-duplicate images are in different groups: their groups are joined",)
+    groups = dict(zip(found.questions[0].ids, found.questions[0].groups, strict=True))
+    assert groups["i4"] == groups["i5"] == groups["i60"] == groups["i61"]
+    half = {(row["sample"], row["repeat"]): row["half"] for row in table(found.folder / "predictions.csv")}
+    for repeat in "01234":
+        assert len({half[(name, repeat)] for name in ("i4", "i5", "i60", "i61")}) == 1
+
+
+def test_images_that_were_never_looked_at_are_told_and_cannot_be_joined(tmp_path):
+    path = made(tmp_path / "cache" / "toy")
+    found = run(tmp_path, path, cache=tmp_path / "cache")
+    assert found.notes == ("near-duplicates were not looked for among 120 images; `featx extract` does it",)
+    with pytest.raises(UsageError, match="120 images have not been looked at"):
+        run(tmp_path, path, cache=tmp_path / "cache", near_duplicates="join")
+    assert run(tmp_path, path, cache=tmp_path / "cache", near_duplicates="ignore").notes == ()
+    with pytest.raises(UsageError, match="takes audit, join, ignore"):
+        run(tmp_path, path, near_duplicates="merge")
+
+
+# ---- designs and folds of the data
+
+
+def test_a_design_that_the_labels_cannot_answer_is_refused_with_the_reason(tmp_path):
+    path = made(tmp_path / "f", designs=("mel-vs-benign",), lacks={"three-class": "no", "": "there is no BCC"})
+    assert run(tmp_path, path, designs=["mel-vs-benign"]).cells
+    with pytest.raises(
+        UsageError, match=r"'malignant-vs-benign' cannot be asked of toy \(csv\): there is no BCC; it supports"
+    ):
+        run(tmp_path, path, designs=["malignant-vs-benign"])
+
+
+def test_one_source_is_left_out_in_turn(tmp_path):
+    def source(row):
+        return {"dataset": "xyz"[row // 2 // 6 % 3] if WORDS[row // 2 % 6] != "mel" or row // 2 // 6 % 3 else "x"}
+
+    found = run(tmp_path, made(tmp_path / "f", samples=samples_of(attributes=source)), folds="by:dataset")
+    assert "tested in turn: 0 x, 1 y, 2 z" in found.notes
+    place = {f"i{row}": source(row)["dataset"] for row in range(N)}
+    for row in table(found.folder / "predictions.csv"):
+        assert "xyz"[int(row["half"])] == place[row["sample"]]
+    with pytest.raises(UsageError, match=r"no column 'datasett'.*dataset"):
+        run(tmp_path, made(tmp_path / "g", samples=samples_of(attributes=source)), folds="by:datasett")
+
+
+def test_a_source_without_every_class_is_not_tested_and_told(tmp_path):
+    def source(row):
+        return {"dataset": "z" if WORDS[row // 2 % 6] == "bkl" else "xy"[row // 2 // 6 % 2]}
+
+    found = run(tmp_path, made(tmp_path / "f", samples=samples_of(attributes=source)), folds="by:dataset")
+    assert {split.half for split in found.questions[0].splits} == {0, 1}
+    assert any("parts 2 are not tested" in note for note in found.notes)
+
+
+def test_the_fold_files_of_the_paper_serve(tmp_path):
+    lines = []
+    for number in (1, 2, 3):
+        halves = [[f"i{row}.tiff" for row in range(N) if (row // 12 // number) % 2 == side] for side in (0, 1)]
+        lines += [f"Fold_{number}:", *(f"- {json.dumps(half)}" for half in halves)]
+    (tmp_path / "protocol2.yml").write_text("\n".join(lines))
+    found = run(tmp_path, made(tmp_path / "f"), folds=str(tmp_path / "protocol2.yml"))
+    assert len(found.questions[0].splits) == 6
+    assert "3 distinct partitions of 3 folds, each used both ways" in found.notes
+    assert found.run["settings"]["folds"]["scheme"] == "released:protocol2.yml"
+    with pytest.raises(UsageError, match="a table of labels holds no folds"):
+        run(tmp_path, made(tmp_path / "f"), folds="protocol2.csv")

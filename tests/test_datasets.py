@@ -193,8 +193,8 @@ def test_a_table_with_unknown_or_missing_fields_is_refused():
 
 
 def test_images_are_listed_by_their_endings_in_order(tmp_path):
-    touch(tmp_path, "b.JPG", "a/c.png", "a/d.TIFF", "notes.txt", "labels.csv", "a.jpeg", "x.dcm")
-    assert image_files(tmp_path) == ["a.jpeg", "a/c.png", "a/d.TIFF", "b.JPG"]
+    touch(tmp_path, "b.JPG", "a/c.png", "a/d.TIFF", "notes.txt", "labels.csv", "a.jpeg", "x.dcm", "x.mat")
+    assert image_files(tmp_path) == ["a.jpeg", "a/c.png", "a/d.TIFF", "b.JPG", "x.dcm"]
 
 
 def test_litter_of_other_systems_is_left_out(tmp_path):

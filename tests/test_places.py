@@ -54,6 +54,14 @@ def test_no_two_places_are_one(tmp_path):
     assert not list(tmp_path.iterdir())  # naming them makes nothing
 
 
+def test_fingerprints_lie_in_the_folder_of_their_dataset_and_make_it_no_dataset_with_features(tmp_path):
+    path = Places(tmp_path).fingerprints("ham")
+    assert path == tmp_path / "ham" / "fingerprints.json"
+    path.parent.mkdir()
+    path.touch()
+    assert Places(tmp_path).datasets() == []
+
+
 def test_without_features_one_is_told_to_extract(tmp_path):
     for places in (Places(tmp_path), Places(tmp_path / "nowhere")):
         assert places.datasets() == []

@@ -4,6 +4,7 @@
 
     <dataset>/<backbone>@<weights>--<layer>--<key8>.h5     features
     <dataset>/last.json                                    which of them were extracted last
+    <dataset>/fingerprints.json                            what its image files are
     folds/  runs/  weights/  demo_data/
 
 Knows names of files only, not what is in them.
@@ -63,6 +64,10 @@ class Places(NamedTuple):
     def features(self, dataset: str, *, backbone: str, weights: str, layer: str, key: str) -> Path:
         """Return the place of a feature file."""
         return self.root / dataset / f"{backbone}@{weights}--{layer}--{key[:8]}.h5"
+
+    def fingerprints(self, dataset: str) -> Path:
+        """Return the file that remembers the fingerprints of a dataset's images."""
+        return self.root / dataset / "fingerprints.json"
 
     def datasets(self) -> list[str]:
         """Return the datasets that have features here."""

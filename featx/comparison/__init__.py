@@ -16,11 +16,24 @@ from featx import designs, runs
 from featx.cache.places import Places
 from featx.classifiers import CLASSIFIERS, SCALES, fixed_params
 from featx.comparison.cells import Cell, fit
-from featx.comparison.question import Question, common_samples, plan_of, question_of, twins_told, unused_told
+from featx.comparison.question import (
+    Question,
+    common_samples,
+    joined,
+    near_duplicates_of,
+    pairs_told,
+    plan_of,
+    question_of,
+    twins_told,
+    unused_told,
+)
 from featx.comparison.record import record_of, write
 from featx.engine import OnProgress
 from featx.errors import UsageError
 from featx.matrix import Features, read_features
+from featx.near_duplicates import Pair
+
+NEAR_DUPLICATES = ("audit", "join", "ignore")
 
 __all__ = ["Cell", "Comparison", "Question", "compare"]
 
@@ -73,6 +86,7 @@ def compare(
     scale: str | None = None,
     params: Sequence[str] = (),
     unit: str = "image",
+    near_duplicates: str = "audit",
     akiec: str = "drop",
     scc: str = "malignant",
     cache: str | os.PathLike[str] | None = None,
@@ -102,6 +116,8 @@ def compare(
         Fixed hyperparameters, ``C=1`` or ``svm:C=1``; the rest is chosen inside each train half.
     unit : str
         ``image``, or what the dataset calls its unit (``lesion``): scores are averaged over a unit's images.
+    near_duplicates : {"audit", "join", "ignore"}
+        What to do with images that are nearly the same: tell those in different groups, join their groups, or neither.
     akiec, scc : {"drop", "benign", "malignant"}
         Readings of the skin designs.
     cache, out : path-like, optional
@@ -132,8 +148,9 @@ def compare(
     asked = _designs(designs, akiec=akiec, scc=scc)
     if not chosen or not asked:
         raise UsageError("a comparison takes at least one classifier and one design")
-    tables = _read(_paths(features, places))
+    tables, pairs, told = _without_copies(_read(_paths(features, places)), near_duplicates, places)
     common, notes = common_samples(tables)
+    notes += told
     plan, plan_path = plan_of(tables[0], folds, seed=seed, places=places)
     questions = [question_of(design, tables[0], common, plan=plan, unit=unit) for design in asked]
     notes += [*twins_told(tables[0]), *plan.notes, *unused_told(questions, plan)]
@@ -148,6 +165,7 @@ def compare(
         "folds": {"file": str(plan_path), "scheme": plan.scheme, "seed": plan.seed, "digest": plan.digest},
         "seed": seed,
         "unit": unit,
+        "near_duplicates": {"mode": near_duplicates, "pairs": [pair._asdict() for pair in pairs]},
     }
     dataset = tables[0].dataset
     record = record_of(verb, tables, questions, cells, settings=settings, notes=notes)
@@ -157,6 +175,25 @@ def compare(
     )
     write(found)
     return found
+
+
+def _without_copies(
+    tables: Sequence[Features], mode: str, places: Places
+) -> tuple[list[Features], list[Pair], list[str]]:
+    """Return the tables, groups of near-duplicates joined where that is asked for, the pairs, and notes on them."""
+    if mode not in NEAR_DUPLICATES:
+        raise UsageError(f"--near-duplicates takes {', '.join(NEAR_DUPLICATES)}; {mode!r} came")
+    if mode == "ignore":
+        return list(tables), [], []
+    pairs, unknown = near_duplicates_of(tables[0], places)
+    join = mode == "join"
+    if join and unknown:
+        raise UsageError(
+            f"--near-duplicates join: {unknown} images have not been looked at; run `featx extract` again, "
+            "where the images are"
+        )
+    notes = pairs_told(tables[0], pairs, unknown, join=join)
+    return [joined(table, pairs) if join else table for table in tables], pairs, notes
 
 
 def _designs(asked: Sequence[str | designs.Design], *, akiec: str, scc: str) -> list[designs.Design]:

@@ -12,10 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from featx import designs, folds
+from featx import designs, folds, near_duplicates
 from featx.cache.places import Places
 from featx.errors import DataError, SplitError, UsageError, suggestion
+from featx.fingerprints import remembered
 from featx.matrix import Features
+from featx.near_duplicates import Pair
+
+NEVER = 2.0  # a cosine that confirms nothing
 
 
 class Question(NamedTuple):
@@ -126,6 +130,38 @@ def _plan_from(path: Path, table: Features) -> folds.Folds:
     except SplitError as error:
         raise SplitError(f"{path} was drawn for other groups than these data have: {error}") from None
     return plan
+
+
+def near_duplicates_of(table: Features, places: Places) -> tuple[list[Pair], int]:
+    """Return the pairs of images that are one picture, and how many images nothing is remembered of.
+
+    What extraction remembered of the files is asked, no file is opened. Whether a pair is one is for the pictures to
+    say; the features' cosine stands beside it, because what it means differs from network to network.
+    """
+    known = remembered(table.dataset.name, places=places)
+    ids = [sample.id for sample in table.dataset.samples]
+    held = {name: known[digest] for name, digest in zip(ids, table.digests, strict=True) if digest in known}
+    unknown = sum(bool(digest) for digest in table.digests) - len(held)
+    return near_duplicates.find(held, features=table.X, ids=ids, min_cosine=NEVER), unknown
+
+
+def joined(table: Features, pairs: Sequence[Pair]) -> Features:
+    """Return the table with the groups of each pair joined."""
+    ids = [sample.id for sample in table.dataset.samples]
+    return replace(table, groups=tuple(near_duplicates.joined(table.groups, ids, pairs)))
+
+
+def pairs_told(table: Features, pairs: Sequence[Pair], unknown: int, *, join: bool) -> list[str]:
+    """Tell of near-duplicates in different groups, before any join, and of images that could not be asked."""
+    groups = dict(zip((sample.id for sample in table.dataset.samples), table.groups, strict=True))
+    apart = near_duplicates.straddling(pairs, groups)
+    notes = []
+    if apart:
+        done = "their groups are joined" if join else "they may straddle; --near-duplicates join keeps each on one side"
+        notes.append(f"{len(apart)} pairs of near-duplicate images are in different groups: {done}")
+    if unknown:
+        notes.append(f"near-duplicates were not looked for among {unknown} images; `featx extract` does it")
+    return notes
 
 
 def twins_told(table: Features) -> list[str]:

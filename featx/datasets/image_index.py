@@ -34,6 +34,8 @@ class ImageIndex:
         self._prefer = tuple(prefer)
         self._by_stem: dict[str, list[str]] = defaultdict(list)
         self._used: set[str] = set()
+        self._taken: set[str] = set()
+        self._passed_over: set[str] = set()
         for path in image_files(root):
             if not (skip and re.search(skip, path)):
                 self._by_stem[_stem(path)].append(path)
@@ -54,9 +56,10 @@ class ImageIndex:
             Where several different files bear the name.
         """
         asked = _plain(name)
+        named = self._by_stem.get(asked.rpartition("/")[2], ())
         found = [
             path
-            for path in self._by_stem.get(asked.rpartition("/")[2], ())
+            for path in named
             if f"/{_plain(path)}".endswith(f"/{asked}") and folder.lower() in path.rpartition("/")[0].lower()
         ]
         own = [path for path in found if path.lower().endswith(self._prefer)] if self._prefer else []
@@ -64,15 +67,23 @@ class ImageIndex:
         self._used.update(found)
         if len(found) > 1:
             self._refuse_unlike(found)
+        self._taken.update(found[:1])
+        self._passed_over.update(named if found else ())
         return found[0] if found else None
 
+    def take(self, path: str) -> None:
+        """Count a file as found that the caller knows by its path: no look-up is needed."""
+        self._used.add(path)
+        self._taken.add(path)
+
     def unused(self) -> list[str]:
-        """Return the files whose stem no look-up has found."""
-        return sorted(p for paths in self._by_stem.values() if not self._used.intersection(paths) for p in paths)
+        """Return the files that were not taken and whose stem no look-up has found."""
+        known = self._used | self._passed_over
+        return sorted(path for paths in self._by_stem.values() for path in paths if path not in known)
 
     def copies(self) -> int:
-        """Return how many files more were found than look-ups that found some: copies in other folders."""
-        return sum(max(0, len(self._used.intersection(paths)) - 1) for paths in self._by_stem.values())
+        """Return how many of the files found no look-up has returned: copies in other folders."""
+        return len(self._used - self._taken)
 
     def _refuse_unlike(self, found: Sequence[str]) -> None:
         """Refuse files of one name but of different size in bytes: only one of them can be the image."""
@@ -101,6 +112,11 @@ def find_tables(data: Path, patterns: Iterable[str], *, depth: int = 3) -> list[
         if found:
             return list({(path.name, path.read_bytes()): path for path in reversed(found)}.values())[::-1]
     return []
+
+
+def find_first(data: Path, patterns: Iterable[str], *, depth: int = 3) -> list[Path]:
+    """Return the files of the first pattern that has some, as :func:`find_tables` finds them."""
+    return next(filter(None, (find_tables(data, [pattern], depth=depth) for pattern in patterns)), [])
 
 
 def _hidden(path: Path) -> bool:

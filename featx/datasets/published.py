@@ -37,6 +37,8 @@ class Row:
         ``train``, ``validation`` or ``test`` of an official split, or empty.
     attributes : mapping of str to str
         Whatever else the table says.
+    folder : str
+        A word that a folder above the image holds, where the set uses one name in several (``train``).
     """
 
     id: str
@@ -47,6 +49,7 @@ class Row:
     image: str = ""
     part: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
 
 
 class PublishedSet:
@@ -82,7 +85,7 @@ class PublishedSet:
 
     def recognise(self, data: Path) -> str | None:
         """Return the names of the label tables where there are some."""
-        return ", ".join(path.name for path in find_tables(data, self.tables)) or None
+        return ", ".join(path.name for path in self.find_tables(data)) or None
 
     def read(self, data: Path, *, columns: Columns) -> Dataset:
         """Read the label tables and find each row's image.
@@ -99,9 +102,17 @@ class PublishedSet:
         rows = list(self.rows(tables))
         return self._dataset(root.resolve(), rows, notes=self.notes(tables, rows))
 
+    def find_tables(self, place: Path) -> list[Path]:
+        """Return the label tables below a folder, or the file given where it is one by its name."""
+        return find_tables(place, self.tables)
+
     def rows(self, tables: Sequence[Path]) -> Iterable[Row]:
         """Return the rows of the label tables."""
         raise NotImplementedError
+
+    def look_up(self, row: Row, images: ImageIndex) -> str | None:
+        """Return the path of a row's image, relative to the root, or None."""
+        return images.find(row.image or row.id, folder=row.folder)
 
     def notes(self, tables: Sequence[Path], rows: Sequence[Row]) -> list[str]:
         """Return what the user should know beyond what holds for every set."""
@@ -109,7 +120,7 @@ class PublishedSet:
 
     def _tables(self, data: Path, columns: Columns) -> list[Path]:
         place = Path(columns.labels) if columns.labels is not None else data
-        tables = [place] if place.is_file() else find_tables(place, self.tables)
+        tables = [place] if place.is_file() else self.find_tables(place)
         if not tables:
             raise DataError(f"{place} is not {self.name} as it is downloaded; {self.expects} was expected")
         if twice := [name for name, count in Counter(path.name for path in tables).items() if count > 1]:
@@ -126,7 +137,7 @@ class PublishedSet:
         images = ImageIndex(root, prefer=self.prefer, skip=self.skip)
         samples, dropped = [], Counter[str]()
         for row in rows:
-            path = images.find(row.image or row.id)
+            path = self.look_up(row, images)
             if not row.diagnosis:
                 dropped["no label"] += 1
             elif path is None:

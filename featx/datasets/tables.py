@@ -102,6 +102,17 @@ def read_table(path: Path, *, headless: Headless | None = None) -> Table:
     return _parse(path, text, headless or (lambda _: None))
 
 
+def header_of(path: Path) -> tuple[str, ...]:
+    """Return the fields of a file's first line in small letters, to see what table it may be; none where not text."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            line = file.readline(100_000).splitlines()[:1]
+        fields = next(csv.reader(line, delimiter=_delimiter(line[0]))) if line else []
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return ()
+    return tuple(field.strip().lower() for field in fields)
+
+
 def _delimiter(line: str) -> str:
     unquoted = re.sub('"[^"]*"', "", line)
     return max(DELIMITERS, key=unquoted.count)

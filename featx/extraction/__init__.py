@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featx import images
+from featx import fingerprints, images
 from featx.backbones import BACKBONES
 from featx.backbones.weights import load_network
 from featx.cache import OK, FeatureFile, FeatureWriter
@@ -192,6 +192,7 @@ def _run(request: Request, *, verify_images: bool, max_failures: float, on_progr
             for writer in writers:
                 writer.finish()
     request.places.remember_last(request.files)
+    fingerprints.take(request.dataset, places=request.places)  # while the images are at hand: comparing never opens one
     failed = _failures(request)
     Limit(len(request.paths), max_failures, failed=len(failed)).check(failed)
     passes = runtime.passes if runtime else 0

@@ -154,7 +154,7 @@ def _partitions(value: Any, path: Path) -> list[tuple[list[str], list[str]]]:
     expected = f"{path}: expected Fold_1, Fold_2, ..., each two lists of image names"
     if not isinstance(value, Mapping):
         raise UsageError(f"{expected}; a {type(value).__name__} came")
-    numbers = {}
+    numbers: dict[int, tuple[list[str], list[str]]] = {}
     for key, halves in value.items():
         word, _, number = str(key).rpartition("_")
         if word.lower() != "fold" or not number.isdecimal():
@@ -164,8 +164,9 @@ def _partitions(value: Any, path: Path) -> list[tuple[list[str], list[str]]]:
         )
         if not lists:
             raise UsageError(f"{expected}; {key} is something else")
-        numbers[int(number)] = tuple([_stem(str(name)) for name in half] for half in halves)
-        if both := set(numbers[int(number)][0]) & set(numbers[int(number)][1]):
+        first, second = ([_stem(str(name)) for name in half] for half in halves)
+        numbers[int(number)] = (first, second)
+        if both := set(first) & set(second):
             raise UsageError(f"{path}: {key} has {min(both)} in both of its halves")
     return [numbers[number] for number in sorted(numbers)]
 
