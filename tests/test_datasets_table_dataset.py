@@ -340,8 +340,9 @@ def test_the_patients_of_the_chest_films_are_found(real):
 @pytest.mark.data
 def test_the_fundus_images_want_a_label_column(real):
     with pytest.raises(UsageError, match=r"retinopathy_grade, risk_of_macular_edema; .*--label-column"):
-        open_dataset(real / "data" / "idrid_subset")
-    found = open_dataset(real / "data" / "idrid_subset", columns=Columns(label="retinopathy_grade"))
+        open_dataset(real / "data" / "idrid_subset", adapter="csv")
+    columns = Columns(label="retinopathy_grade")
+    found = open_dataset(real / "data" / "idrid_subset", adapter="csv", columns=columns)
     assert (found.found, len(found.samples)) == (413, 413)
     assert {s.diagnosis for s in found.samples} == set("01234")
     assert "groups unknown" in found.grouping

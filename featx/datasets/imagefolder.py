@@ -15,7 +15,7 @@ from typing import NamedTuple
 from featx.datasets.base import SKIPPED_FOLDERS, Columns, Dataset
 from featx.datasets.image_index import ImageIndex
 from featx.datasets.published import PublishedSet, Row
-from featx.datasets.table_dataset import LABEL_NAMES, SPLIT_NAMES, SPLIT_WORDS, _Finder, _group_names, _kind
+from featx.datasets.table_dataset import LABEL_NAMES, SPLIT_NAMES, SPLIT_WORDS, Finder, group_names, kind_of
 from featx.datasets.tables import Table, header_of, read_table
 from featx.errors import DataError, UsageError
 
@@ -68,12 +68,12 @@ class ImageFolder(PublishedSet):
         tables = [read_table(path) for path in self._tables(data, columns)]
         root = (data if data.is_dir() else data.parent).resolve()
         found = _columns(tables, columns)
-        find = _Finder(root)
+        find = Finder(root)
         rows = [row for table, names in zip(tables, found, strict=True) for row in _rows(table, names, root, find)]
         group = next((names.group for names in found if names.group), None)
         unit = next((names.unit for names in found if names.unit), None)
         dataset = self._dataset(root, rows, notes=_notes(found, rows))
-        return replace(dataset, group_kind=_kind(group), unit_kind=_kind(unit or group))
+        return replace(dataset, group_kind=kind_of(group), unit_kind=kind_of(unit or group))
 
     def look_up(self, row: Row, images: ImageIndex) -> str | None:
         """Return the path that was found by the table's folder."""
@@ -121,13 +121,13 @@ def _found(table: Table, label: str | None, wanted: Columns) -> _Found:
     return _Found(
         image=image,
         label=label,
-        group=table.find(wanted.group, names=_group_names(rest), option="--group-column"),
+        group=table.find(wanted.group, names=group_names(rest), option="--group-column"),
         unit=table.find(wanted.unit, names=(), option="--unit-column"),
         split=table.find(wanted.split, names=SPLIT_NAMES, option="--split-column"),
     )
 
 
-def _rows(table: Table, names: _Found, root: Path, find: _Finder) -> Iterator[Row]:
+def _rows(table: Table, names: _Found, root: Path, find: Finder) -> Iterator[Row]:
     folder = table.path.parent.resolve()
     inside = folder.relative_to(root).as_posix() if folder.is_relative_to(root) else ""
     for line, row in table.rows:

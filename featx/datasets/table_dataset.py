@@ -86,13 +86,13 @@ class TableDataset:
         return _Found(
             image=image,
             label=label,
-            group=table.find(wanted.group, names=_group_names(rest), option="--group-column"),
+            group=table.find(wanted.group, names=group_names(rest), option="--group-column"),
             unit=table.find(wanted.unit, names=(), option="--unit-column"),
             split=table.find(wanted.split, names=SPLIT_NAMES, option="--split-column"),
         )
 
     def _dataset(self, table: Table, columns: _Found, root: Path) -> Dataset:
-        find = _Finder(root)
+        find = Finder(root)
         samples, dropped = [], Counter[str]()
         for line, row in table.rows:
             where = f"{table.path}, line {line}"
@@ -116,14 +116,14 @@ class TableDataset:
             root=root,
             samples=tuple(sample for _, sample in samples),
             dropped=dict(dropped),
-            group_kind=_kind(columns.group),
-            unit_kind=_kind(columns.unit or columns.group),
+            group_kind=kind_of(columns.group),
+            unit_kind=kind_of(columns.unit or columns.group),
             synthetic=any(sample.attributes.get("dataset") == SYNTHETIC for _, sample in samples),
             notes=_notes(columns, [sample for _, sample in samples]),
         )
 
 
-def _group_names(header: list[str]) -> list[str]:
+def group_names(header: list[str]) -> list[str]:
     """Return the columns that by their names say what may not be divided: patient_id, Patient ID, patient_or_case."""
     words = "|".join(GROUP_NAMES)
     shape = re.compile(rf"({words})(or({words}))*(id|no|nr|num|number)?")
@@ -149,7 +149,7 @@ def _sample(row: Mapping[str, str], path: str, columns: _Found, *, where: str) -
     return Sample(name, path, row[columns.label], group, unit, attributes)
 
 
-def _kind(column: str | None) -> str | None:
+def kind_of(column: str | None) -> str | None:
     return re.sub("[ _-]?id$", "", column.lower()) or column if column else None
 
 
@@ -164,7 +164,7 @@ def _own(name: str) -> str:
     return f"image {name}"
 
 
-class _Finder:
+class Finder:
     """Finds the file that a table's field names, under a root."""
 
     def __init__(self, root: Path) -> None:
