@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 MARK = slice(128, 132)  # where the letters DICM stand
 NEEDED = ("Rows", "Columns", "PhotometricInterpretation", "BitsAllocated", "BitsStored", "PixelRepresentation")
+COLOURS = ("Red", "Green", "Blue")
 OFFSETS = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 ELEMENTS = (
     *("Rows", "Columns", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
@@ -50,6 +51,8 @@ ELEMENTS = (
         for colour in ("Red", "Green", "Blue")
     ),
 )
+CUT_OFF = ("truncated", "less than expected", "only got", "no tag to read", "end of file")  # as decoders say it
+JP2 = b"\0\0\0\x0cjP  "
 DEFLATED = "1.2.840.10008.1.2.1.99"
 # Two decoders of a lossy code may differ in the last bit: what else is installed must not change a pixel.
 DECODERS = {
@@ -90,8 +93,8 @@ def decode(data: bytes, *, max_pixels: int) -> Image.Image:
         raise
     except Exception as error:  # pydicom and its decoders raise whatever they like; the image is at fault
         message = " ".join(str(error).split())
-        cut = isinstance(error, EOFError) or "truncated" in message or "less than expected" in message
-        raise ImageError("truncated" if cut else "decode_error", f"{type(error).__name__}: {message}") from error
+        reason = "truncated" if any(words in message.lower() for words in CUT_OFF) else "decode_error"
+        raise ImageError(reason, f"{type(error).__name__}: {message}") from error
 
 
 @contextmanager
@@ -167,9 +170,20 @@ def _keep_first_frame(dataset: Dataset) -> None:
         number_of_frames=int(dataset.get("NumberOfFrames") or 1),
         extended_offsets=offsets if len(offsets) == 2 else None,
     )
+    _refuse_endless(frame)
     if syntax in DECODERS:
         _refuse_other_size(frame, dataset)
     dataset.PixelData, dataset.NumberOfFrames = encapsulate([frame]), 1
+
+
+def _refuse_endless(frame: bytes) -> None:
+    """Refuse a JPEG 2000 file with a box of no length: pydicom would look for its pixels for ever."""
+    at = 12
+    while frame.startswith(JP2) and at < len(frame) and frame[at + 4 : at + 8] != b"jp2c":
+        length = int.from_bytes(frame[at : at + 4], "big")
+        if length < 8:
+            raise ImageError("decode_error", f"a JPEG 2000 box of {length} bytes, at least 8 expected")
+        at += length
 
 
 def _refuse_other_size(frame: bytes, dataset: Dataset) -> None:
@@ -265,33 +279,68 @@ def _windowed(values: np.ndarray, centre: float, width: float, *, function: str)
 
 
 def _looked_up(values: np.ndarray, item: Dataset, dataset: Dataset) -> tuple[np.ndarray, int]:
-    """Return what a table makes of values, and the highest that its entries can be."""
-    count, first, bits = item.LUTDescriptor
-    count, full = count or 2**16, 2**bits - 1
-    stored = item.LUTData
-    if isinstance(stored, bytes):
-        order = "<" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">"
-        packed = bits <= 8 and len(stored) < 2 * count
-        table = np.frombuffer(stored, np.uint8 if packed else f"{order}u2")
-    else:
-        table = np.atleast_1d(np.asarray(stored, dtype=np.int64))
+    """Return what a table of a sequence makes of values, and the highest that its entries can be."""
+    table = _table(item.LUTDescriptor, item.LUTData, dataset)
+    full = 2 ** item.LUTDescriptor[2] - 1
+    return np.minimum(table[_places(values, item.LUTDescriptor)], full).astype(np.float64), full
+
+
+def _places(values: np.ndarray, descriptor: Sequence[int]) -> np.ndarray:
+    """Return which entry of a table each value has: below the first the first, beyond the last the last."""
+    return np.clip(np.rint(values) - descriptor[1], 0, (descriptor[0] or 2**16) - 1).astype(np.intp)
+
+
+def _table(descriptor: Sequence[int], stored: Any, dataset: Dataset) -> np.ndarray:
+    """Return the entries of a table, stored as numbers, as 16-bit words, or as bytes packed into such words."""
+    count, bits = descriptor[0] or 2**16, descriptor[2]
+    table = _words(stored, dataset)
+    if isinstance(stored, bytes) and bits <= 8 and len(table) < count:
+        table = table.astype("<u2").view(np.uint8)
     if len(table) < count or not 1 <= bits <= 16:
         raise ImageError("decode_error", f"a DICOM table of {len(table)} entries of {bits} bits, not {count}")
-    at = np.clip(np.rint(values) - first, 0, count - 1).astype(np.intp)
-    return np.minimum(table[at], full).astype(np.float64), full
+    return table
+
+
+def _words(stored: Any, dataset: Dataset) -> np.ndarray:
+    if not isinstance(stored, bytes):
+        return np.atleast_1d(np.asarray(stored, dtype=np.int64))
+    return np.frombuffer(stored, "<u2" if dataset.file_meta.TransferSyntaxUID.is_little_endian else ">u2")
 
 
 def _palette(frame: np.ndarray, dataset: Dataset) -> np.ndarray:
-    from pydicom.pixels import apply_color_lut
+    descriptor = dataset.RedPaletteColorLookupTableDescriptor
+    tables = [_colour_table(colour, descriptor, dataset) for colour in COLOURS]
+    return _scaled(np.stack(tables, axis=-1)[_places(frame, descriptor)], descriptor[2])
 
-    count, first, bits = dataset.RedPaletteColorLookupTableDescriptor
-    count = count or 2**16
-    if not dataset.file_meta.TransferSyntaxUID.is_little_endian:  # pydicom takes the table for little endian
-        raise ImageError("unsupported_mode", "a big-endian DICOM palette")
-    colours = apply_color_lut(np.clip(frame.astype(np.int32), first, first + count - 1), dataset)
-    if colours.dtype.itemsize == 1 and (count > 256 or bits > 8):  # pydicom counts entries in the type of an entry
-        raise ImageError("unsupported_mode", f"a DICOM palette of {count} colours of 8 bits")
-    return _scaled(colours[..., :3], bits)
+
+def _colour_table(colour: str, descriptor: Sequence[int], dataset: Dataset) -> np.ndarray:
+    stored: Any = dataset.get(f"{colour}PaletteColorLookupTableData")
+    segments = dataset.get(f"Segmented{colour}PaletteColorLookupTableData")
+    if stored is None and segments is None:
+        raise ImageError("decode_error", f"a DICOM palette without {colour.lower()}")
+    count = descriptor[0] or 2**16
+    if stored is None:
+        words = _words(segments, dataset)
+        words = words.astype("<u2").view(np.uint8) if descriptor[2] == 8 else words
+        stored = _expanded(words.tolist(), count)
+    return _table(descriptor, stored, dataset)[:count].astype(np.uint16)
+
+
+def _expanded(words: list[int], count: int) -> list[int]:
+    """Return the entries of a segmented table (PS3.3, C.7.9.2), and no more than there should be."""
+    entries: list[int] = []
+    at = 0
+    while at + 2 < len(words) and len(entries) < count:
+        kind, length, first = words[at : at + 3]
+        if kind == 0:
+            entries += words[at + 2 : at + 2 + length]
+            at += 2 + length
+        elif kind == 1 and entries:
+            entries += np.rint(np.linspace(entries[-1], first, length + 1)[1:]).astype(int).tolist()
+            at += 3
+        else:  # a segment that points at others can grow without bound
+            raise ImageError("unsupported_mode", f"a DICOM palette with a segment of the kind {kind}")
+    return entries
 
 
 def _scaled(colours: np.ndarray, bits: int) -> np.ndarray:

@@ -10,6 +10,7 @@ import io
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,6 +33,7 @@ TRIM_KEEP = 0.95  # and then the centre 95 %
 SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".dcm", ".dicom")
 INTERPOLATIONS = ("bilinear", "bicubic", "lanczos", "box", "nearest")
 RESIZES = ("squash", "crop")
+TIFF_PAGES = 100  # how many are looked at for one that is no thumbnail
 TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -221,8 +223,8 @@ def decode(data: bytes) -> Image.Image:
     EXIF orientation is applied; grey, palette and CMYK become RGB; alpha is dropped; 16-bit grey is divided by 257,
     12-bit grey by 4095 / 255, and 16-bit colour keeps its upper 8 bits; floating point, signed and 32-bit integers are
     refused, since nothing says what their black and white are. Of a TIFF of several pages, the first counts that is
-    not marked as a thumbnail (bit 0 of NewSubfileType); where all are, the first. A file with the preamble of DICOM is
-    read by the rule of :mod:`featx.dicom`.
+    not marked as a thumbnail (bit 0 of NewSubfileType); where the first 100 are, page one. A file with the preamble of
+    DICOM is read by the rule of :mod:`featx.dicom`.
 
     Raises
     ------
@@ -240,6 +242,7 @@ def decode(data: bytes) -> Image.Image:
         image = Image.open(io.BytesIO(data))
         if image.format == "TIFF":
             _choose_page(image)
+            _refuse_misread(image)
         _refuse_unread(image)
         image.load()
         return _upright(_to_rgb(image), _orientation(image))
@@ -256,15 +259,20 @@ def decode(data: bytes) -> Image.Image:
 
 
 def _choose_page(image: Any) -> None:
-    """Go to the first page of a TIFF that is no thumbnail, and refuse one whose pixels would come out wrong."""
-    try:
-        while isinstance(subfile := image.tag_v2.get(254), int) and subfile & 1:
-            image.seek(image.tell() + 1)
-    except EOFError:
-        image.seek(0)
+    """Go to the first page of a TIFF that is not marked as a thumbnail; where all are, stay with the first."""
+    with suppress(EOFError):
+        for number in range(TIFF_PAGES):
+            image.seek(number)
+            subfile = image.tag_v2.get(254)
+            if not (isinstance(subfile, int) and subfile & 1):
+                return
+    image.seek(0)
+
+
+def _refuse_misread(image: Any) -> None:
+    """Refuse a TIFF of which Pillow would make other pixels than those that it holds."""
     if 2 in np.atleast_1d(image.tag_v2.get(339, 1)):
         raise ImageError("unsupported_mode", "signed pixels")
-    # Pillow takes 8 bits a pixel for granted here
     if image.tag_v2.get(284) == 2 and image.info.get("compression") == "raw" and _bits(image) > 8:
         raise ImageError("unsupported_mode", "an uncompressed TIFF of 16-bit colours in separate planes")
 

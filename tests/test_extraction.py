@@ -833,3 +833,22 @@ def test_the_same_weights_in_a_renamed_file_are_the_same_features(tmp_path):
         asked = {"backbone": "maia-custom2", "weights": str(tmp_path / name), "size": 32, "cache": tmp_path / "cache"}
         found.append(extract(tmp_path / "skin", **asked))
     assert found[1].files == found[0].files and found[1].passes == 0
+
+
+def test_an_image_whose_decoder_was_missing_is_tried_again(data, counts, monkeypatch):
+    from featx import images
+    from featx.errors import ImageError
+
+    victim = min(data.rglob("*.png"))
+    whole, decode = victim.read_bytes(), images.decode
+
+    def without_decoder(content):
+        if content == whole:
+            raise ImageError("unreadable", "DICOM needs a decoder")
+        return decode(content)
+
+    monkeypatch.setattr(images, "decode", without_decoder)
+    assert len(toy(data, max_failures=1.0).failed) == 1
+    monkeypatch.setattr(images, "decode", decode)
+    again = toy(data)
+    assert (again.computed, again.failed) == (1, {})

@@ -221,6 +221,223 @@ def test_whatever_a_decoder_raises_is_an_image_error(monkeypatch):
     assert refused(encoded(COLOUR.copy().quantize(8))) == "decode_error"
 
 
+# TIFF
+
+
+def page(pixels, *, photometric, order="<", planar=1, tile=None, deflate=False, bits=None, **tags):
+    """Return the tags and the strips or tiles of one page; a tag is named by its number, as in ``t254=1``."""
+    depth = 1 if pixels.ndim == 2 else pixels.shape[2]
+    planes = [pixels] if planar == 1 else [pixels[..., i] for i in range(depth)]
+    stored = pixels.dtype.itemsize * 8
+    parts = [part.astype(part.dtype.newbyteorder(order)) for plane in planes for part in tiles(plane, tile)]
+    blocks = [packed(part, bits) if bits else part.tobytes() for part in parts]
+    found = {256: [pixels.shape[1]], 257: [pixels.shape[0]], 258: [bits or stored] * depth, 259: [8 if deflate else 1]}
+    found |= {262: [photometric], 277: [depth], 284: [planar]}
+    found |= {322: [tile], 323: [tile]} if tile else {278: [pixels.shape[0]]}
+    found |= {int(name[1:]): list(np.atleast_1d(value)) for name, value in tags.items()}
+    return found, [zlib.compress(block) if deflate else block for block in blocks], 324 if tile else 273
+
+
+def tiles(plane, side):
+    if not side:
+        return [plane]
+    height, width = (-plane.shape[0] % side, -plane.shape[1] % side)
+    full = np.pad(plane, [(0, height), (0, width)] + [(0, 0)] * (plane.ndim - 2))
+    starts = [(y, x) for y in range(0, full.shape[0], side) for x in range(0, full.shape[1], side)]
+    return [full[y : y + side, x : x + side] for y, x in starts]
+
+
+def packed(pixels, bits):
+    """Return values of fewer or more than 8 bits one behind the other, each row in whole bytes."""
+    unpacked = (pixels[..., None] >> np.arange(bits - 1, -1, -1)) & 1
+    return np.packbits(unpacked.reshape(len(pixels), -1).astype(np.uint8), axis=1).tobytes()
+
+
+def tiff(*pages, order="<"):
+    """Write a TIFF by hand: header, then for each page its blocks, its long values, and its directory."""
+    out = bytearray(struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 0))
+    link = 4
+    for tags, blocks, at in pages:
+        tags = {**tags, at: [], at + (1 if at == 324 else 6): [len(block) for block in blocks]}
+        for block in blocks:
+            tags[at].append(len(out))
+            out += block + b"\0" * (len(block) % 2)
+        entries = b""
+        for tag, values in sorted(tags.items()):
+            kind, letter = (4, "I") if tag in (256, 257, 273, 279, 324, 325) else (3, "H")
+            value = struct.pack(f"{order}{len(values)}{letter}", *values).ljust(4, b"\0")
+            if len(value) > 4:
+                out += value + b"\0" * (len(value) % 2)
+                value = struct.pack(f"{order}I", len(out) - len(value) - len(value) % 2)
+            entries += struct.pack(f"{order}HHI", tag, kind, len(values)) + value
+        struct.pack_into(f"{order}I", out, link, len(out))
+        out += struct.pack(f"{order}H", len(tags)) + entries
+        link = len(out)
+        out += bytes(4)
+    return bytes(out)
+
+
+LAYOUTS = [
+    {"order": order, "tile": tile, "deflate": deflate}
+    for order in "<>"
+    for tile in (None, 16)
+    for deflate in (False, True)
+]
+layouts = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: "-".join(map(str, layout.values())))
+GREY = PIXELS[..., 0]
+ALPHA = np.dstack([PIXELS, GREY])
+
+
+def one_page(pixels, *, layout, **options):
+    return decode(tiff(page(pixels, **layout, **options), order=layout["order"]))
+
+
+def assert_grey(found, expected):
+    np.testing.assert_array_equal(found, np.repeat(np.asarray(expected)[..., None], 3, axis=2))
+
+
+@layouts
+@pytest.mark.parametrize(("photometric", "white"), [(0, 0), (1, 255)])
+def test_a_grey_tiff_is_white_where_it_says_so(layout, photometric, white):
+    assert_grey(one_page(GREY, layout=layout, photometric=photometric), np.abs(255 - white - GREY.astype(int)))
+
+
+@layouts
+def test_a_wide_grey_tiff_is_divided_by_257(layout):
+    assert_grey(one_page(WIDE, layout=layout, photometric=1), np.rint(WIDE / 257))
+
+
+@pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout["order"] == "<"])
+def test_a_wide_grey_tiff_whose_white_is_zero_is_inverted(layout):
+    assert_grey(one_page(WIDE, layout=layout, photometric=0), np.rint((65535 - WIDE.astype(int)) / 257))
+
+
+@pytest.mark.parametrize("deflate", [False, True])
+def test_twelve_bits_are_divided_by_4095_over_255(deflate):
+    pixels = WIDE >> 4
+    assert_grey(decode(tiff(page(pixels, photometric=1, bits=12, deflate=deflate))), np.rint(pixels / 4095 * 255))
+
+
+@pytest.mark.parametrize("order", "<>")
+@pytest.mark.parametrize("bits", [1, 2, 4])
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_a_tiff_of_few_bits_reaches_from_black_to_white(order, bits, photometric):
+    pixels = GREY >> (8 - bits)
+    found = decode(tiff(page(pixels, photometric=photometric, order=order, bits=bits), order=order))
+    expected = pixels.astype(int) * 255 // (2**bits - 1)
+    assert_grey(found, expected if photometric else 255 - expected)
+
+
+@layouts
+@pytest.mark.parametrize("planar", [1, 2])
+def test_a_colour_tiff_comes_back_as_it_is(layout, planar):
+    np.testing.assert_array_equal(one_page(PIXELS, layout=layout, photometric=2, planar=planar), PIXELS)
+
+
+@layouts
+@pytest.mark.parametrize("extra", [0, 2])
+def test_the_alpha_of_a_tiff_is_dropped(layout, extra):
+    np.testing.assert_array_equal(one_page(ALPHA, layout=layout, photometric=2, t338=extra), PIXELS)
+
+
+@layouts
+def test_a_palette_tiff_is_looked_up(layout):
+    colours = RNG.integers(0, 256, (3, 256))
+    found = one_page(GREY, layout=layout, photometric=3, t320=(colours * 257).ravel())
+    np.testing.assert_array_equal(found, colours[:, GREY].transpose(1, 2, 0))
+
+
+@layouts
+def test_a_cmyk_tiff_becomes_rgb(layout):
+    expected = (255 - PIXELS.astype(int)) * (255 - GREY[..., None].astype(int)) / 255
+    assert np.abs(np.asarray(one_page(ALPHA, layout=layout, photometric=5)) - expected).max() <= 1
+
+
+@layouts
+@pytest.mark.parametrize("depth", [3, 4])
+def test_a_wide_colour_tiff_keeps_its_upper_bits(layout, depth):
+    wide = RNG.integers(0, 65536, (20, 30, depth), dtype=np.uint16)
+    extra = {"t338": 2} if depth == 4 else {}
+    found = one_page(wide, layout=layout, photometric=2, **extra)
+    np.testing.assert_array_equal(found, wide[..., :3] >> 8)
+
+
+@layouts
+def test_wide_colours_in_separate_planes_are_right_or_refused(layout):
+    wide = RNG.integers(0, 65536, (20, 30, 3), dtype=np.uint16)
+    data = tiff(page(wide, photometric=2, planar=2, **layout), order=layout["order"])
+    if layout["deflate"]:
+        np.testing.assert_array_equal(decode(data), wide >> 8)
+    else:  # Pillow would take bytes for pixels
+        assert refused(data) == "unsupported_mode"
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32])
+def test_signed_pixels_are_refused(kind):
+    assert refused(tiff(page(GREY.astype(kind), photometric=1, t339=2))) == "unsupported_mode"
+
+
+def test_a_tiff_of_an_unknown_kind_is_called_a_tiff():
+    with pytest.raises(ImageError, match="TIFF") as caught:
+        decode(tiff(page(GREY, photometric=9)))
+    assert caught.value.reason == "not_an_image"
+
+
+def full_and_thumbnail(*subfiles):
+    """Return a TIFF with a page for each number, each of a grey and a size of its own."""
+    pages = [np.full((10 + number, 20), 50 * number, np.uint8) for number in range(len(subfiles))]
+    return tiff(*(page(pixels, photometric=1, t254=kind) for pixels, kind in zip(pages, subfiles, strict=True)))
+
+
+@pytest.mark.parametrize(
+    ("subfiles", "taken"),
+    [((0, 1), 0), ((2, 2), 0), ((1, 0), 1), ((1, 1, 2, 0), 2), ((3, 0, 1), 1), ((1, 1), 0), ((1,), 0)],
+)
+def test_the_first_page_that_is_no_thumbnail_is_taken(subfiles, taken):
+    found = np.asarray(decode(full_and_thumbnail(*subfiles)))
+    assert found.shape == (10 + taken, 20, 3)
+    assert (found == 50 * taken).all()
+
+
+def test_a_tiff_whose_pages_run_in_a_circle_comes_to_an_end():
+    data = bytearray(full_and_thumbnail(1, 1))
+    data[-4:] = data[4:8]  # behind the last page comes the first
+    assert decode(bytes(data)).size == (20, 10)
+
+
+def test_no_more_than_a_hundred_thumbnails_are_looked_through(monkeypatch):
+    from PIL import TiffImagePlugin
+
+    seen = []
+    seek = TiffImagePlugin.TiffImageFile.seek
+    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "seek", lambda image, at: (seen.append(at), seek(image, at)))
+    assert decode(tiff(*[page(GREY, photometric=1, t254=1)] * 150)).size == (30, 20)
+    assert len(seen) == images.TIFF_PAGES + 1
+
+
+def test_the_orientation_is_that_of_the_page_taken():
+    small, large = np.zeros((2, 3), np.uint8), GREY
+    data = tiff(page(small, photometric=1, t254=1, t274=3), page(large, photometric=1, t274=6))
+    assert_grey(decode(data), np.rot90(GREY, -1))
+
+
+def test_a_huge_page_behind_a_thumbnail_is_refused_before_it_is_decoded(monkeypatch):
+    from PIL import ImageFile
+
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda _: pytest.fail("the bomb was decoded"))
+    tags, blocks, at = page(GREY, photometric=1)
+    bomb = ({**tags, 256: [9434], 257: [9434]}, blocks, at)
+    assert refused(tiff(page(GREY, photometric=1, t254=1), bomb)) == "too_many_pixels"
+
+
+@pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.parametrize("kept", [0.5, 0.9])
+def test_a_truncated_tiff_is_refused(deflate, kept):
+    tags, blocks, at = page(RNG.integers(0, 256, (90, 90), dtype=np.uint8), photometric=1, deflate=deflate)
+    shorter = (tags, [blocks[0][: int(len(blocks[0]) * kept)]], at)
+    assert refused(tiff(shorter)) in ("truncated", "decode_error")
+
+
 # reading
 
 

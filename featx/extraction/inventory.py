@@ -92,7 +92,7 @@ def missing(
         if not verify_images and stamps == {now or (0, 0)} and not _readable_now(request, row, records):
             continue
         source = _same_bytes(request, row, records)
-        if source is None:
+        if source is None or _readable_now(request, row, records):
             lacking[:, row] = True
         elif stamps != {tuple(source.stat)}:
             stale[row] = source
@@ -100,7 +100,7 @@ def missing(
 
 
 def _readable_now(request: Request, row: int, records: Sequence[np.ndarray]) -> bool:
-    """Return whether an image may be read that could not be: a change of rights changes neither size nor time."""
+    """Return whether an image may be read that could not be: rights and decoders change neither size nor time."""
     return any(bytes(record["reason"]).startswith(b"unreadable") for record in records) and os.access(
         request.full(row), os.R_OK
     )
