@@ -269,9 +269,18 @@ def eda(data: Path | None, *, out: Path, quiet: bool, verbose: bool, **options: 
     from featx.eda import page_of
 
     found = _audit(data, quiet=quiet, **options)
-    atomic.write_text(out, page_of(found))
+    page = page_of(
+        found.dataset, fingerprints=found.fingerprints, pairs=found.pairs, shortcuts=found.shortcuts, date=_today()
+    )
+    atomic.write_text(out, page)
     if not quiet:
         click.echo(f"written: {out} ({out.stat().st_size / 1e3:.0f} kB)", err=True)
+
+
+def _today() -> str:
+    from datetime import UTC, datetime
+
+    return datetime.now(UTC).date().isoformat()
 
 
 def _audit(data: Path | None, *, quiet: bool, **options: Any) -> Any:

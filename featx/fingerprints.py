@@ -121,17 +121,19 @@ def take(
     """
     memo = places.fingerprints(dataset.name)
     known = _read(memo)
-    paths = dict.fromkeys(sample.path for sample in dataset.samples)
-    asked = [path for path in paths if path not in known or known[path].stat != stat_of(dataset.root / path)]
-    looks = engine.run(_look, [(dataset.root / path,) for path in asked], jobs=jobs, on_progress=on_progress)
+    root = dataset.root.resolve()  # in the key: another folder under this name has other files
+    full = {sample.path: str(root / sample.path) for sample in dataset.samples}
+    asked = [path for path in dict.fromkeys(full.values()) if path not in known or known[path].stat != stat_of(path)]
+    looks = engine.run(_look, [(Path(path),) for path in asked], jobs=jobs, on_progress=on_progress)
     failed = {path: look for path, look in zip(asked, looks, strict=True) if isinstance(look, str)}
     fresh = {path: look for path, look in zip(asked, looks, strict=True) if isinstance(look, _Known)}
     known |= fresh
     if fresh:
         _remember(memo, known)
+    at = {sample.id: full[sample.path] for sample in dataset.samples}
     return Fingerprints(
-        {sample.id: known[sample.path].fingerprint for sample in dataset.samples if sample.path not in failed},
-        {sample.id: failed[sample.path] for sample in dataset.samples if sample.path in failed},
+        {name: known[path].fingerprint for name, path in at.items() if path not in failed},
+        {name: failed[path] for name, path in at.items() if path in failed},
     )
 
 

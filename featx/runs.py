@@ -6,8 +6,6 @@ knows how a score was made or how a page looks.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,8 +16,7 @@ from typing import Any
 from featx import atomic
 from featx.errors import UsageError
 from featx.provenance import digest_json
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+from featx.spreadsheet import csv_text
 
 
 def new_id(verb: str, about: Mapping[str, Any]) -> str:
@@ -56,21 +53,9 @@ def write_json(path: Path, value: Mapping[str, Any]) -> Path:
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:
     """Write a table as CSV: texts quoted and harmless to a spreadsheet, numbers plain, None empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows([_harmless(value) for value in row] for row in rows)
-    return atomic.write_text(path, _encodable(text.getvalue()))
+    return atomic.write_text(path, csv_text(header, rows))
 
 
 def _encodable(text: str) -> str:
     """Escape what no UTF-8 can hold (parts of file names), as JSON would."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _harmless(value: Any) -> Any:
-    if value is None:
-        return ""
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
-        return f"'{value}"
-    return value

@@ -40,7 +40,8 @@ MOST_WORDS = 30
 UNKNOWN = {"", "unknown", "na", "nan", "n/a", "none"}
 TREES, DEPTH = 40, 8
 STRONG, PERFECT = 0.65, 0.95
-FEWEST = 10  # groups of a class below which a forest on half of them tells nothing
+LARGEST = 1e30  # beyond, a number is a slip, and too large for a tree
+FEWEST = 20  # groups of a class below which a forest on half of them tells nothing
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,21 @@ class Shortcut:
     @property
     def level(self) -> str:
         """Return ``red`` (tells a class by itself), ``amber`` (tells something of one) or ``green``."""
-        return "red" if self.exposed_auc >= PERFECT else "amber" if self.exposed_auc >= STRONG else "green"
+        worst = "amber" if self.what == "names" else "red"
+        return worst if self.exposed_auc >= PERFECT else "amber" if self.exposed_auc >= STRONG else "green"
 
     @property
     def note(self) -> str:
         """Return what it means, in one sentence."""
         columns = ", ".join(self.columns)
-        told = f"{columns} tell {self.exposed}"
+        told = f"{columns} tell{'s' * (len(self.columns) == 1)} {self.exposed}"
+        if self.what == "names" and self.level != "green":
+            return f"{told}: a network sees no name, but the classes were collected apart; look how"
         if self.level == "red":
             return f"{told} from the rest without the picture: no result on these data means anything as it is"
         if self.level == "amber":
             return f"{told} better than chance: hold every result against this, and test across sources"
-        return f"{columns} tell little of the classes"
+        return f"{columns} tell{'s' * (len(self.columns) == 1)} little of the classes"
 
 
 class _Kind(NamedTuple):
@@ -160,9 +164,13 @@ def _asked(
     diagnoses = [sample.diagnosis for sample in dataset.samples]
     digests = [fingerprints[name].sha256 if name in fingerprints else "" for name in ids]
     groups = join_groups([sample.group for sample in dataset.samples], digests)
+    for name in only:
+        designs.get(name)  # a slip is told before anything else
     try:
         plan = folds.draw("5x2", ids, groups=groups, strata=diagnoses, seed=seed)
     except SplitError:
+        if only:
+            raise
         return []  # too few groups for halves: nothing can be asked of these data
     named = only or [name for name in designs.DESIGNS if dataset.refusal(name) is None]
     found = []
@@ -202,7 +210,7 @@ def _without_repeats(found: Sequence[_Asked]) -> list[_Asked]:
 def _kinds(dataset: Dataset, fingerprints: Mapping[str, Fingerprint]) -> list[_Kind]:
     samples = dataset.samples
     person = [_known(samples, names) for names in (AGE, SEX, SITE)]
-    source = [name for name in SOURCE if _known(samples, [name])]
+    source = [found for name in SOURCE if (found := _known(samples, [name]))]
     kinds = {
         "age, sex, site": {name: _attribute(samples, name) for name in person if name},
         "source": {name: _attribute(samples, name) for name in source},
@@ -214,7 +222,7 @@ def _kinds(dataset: Dataset, fingerprints: Mapping[str, Fingerprint]) -> list[_K
 
 def _known(samples: Sequence[Sample], names: Sequence[str]) -> str | None:
     """Return the first of some names, in any case, that the samples have an attribute of with two values."""
-    lower = {name.lower(): name for sample in samples[:1] for name in sample.attributes}
+    lower = {name.lower(): name for sample in samples for name in sample.attributes}
     found = (lower[name] for name in names if name in lower)
     return next((name for name in found if len({s.attributes.get(name) for s in samples}) > 1), None)
 
@@ -227,11 +235,14 @@ def _attribute(samples: Sequence[Sample], name: str) -> list[str | float]:
         numbers = dict(zip(known, map(float, known), strict=True))
     except ValueError:
         return list(words)
-    return [numbers.get(word, np.nan) for word in words]
+    finite = {word: number for word, number in numbers.items() if abs(number) < LARGEST}
+    return [finite.get(word, np.nan) for word in words]
 
 
 def _names(dataset: Dataset) -> dict[str, list[str | float]]:
     """Return the folder of each image and the pattern of its name, without words that are labels themselves."""
+    if dataset.labels_in_paths:
+        return {}  # folder and name ARE the label there
     labels = {sample.diagnosis.casefold() for sample in dataset.samples}
     columns: dict[str, list[str | float]] = {"folder": [], "name pattern": []}
     for sample in dataset.samples:

@@ -75,8 +75,8 @@ def test_a_split_without_class_folders_is_no_dataset_of_two_classes(tmp_path):
 
 
 def test_a_split_beside_other_folders_is_refused(tmp_path):
-    touch(tmp_path, "train/mel/1.jpg", "test/nv/2.jpg", "masks/3.jpg")
-    with pytest.raises(DataError, match="folders test, train look like a split of the images, masks do not"):
+    touch(tmp_path, "train/mel/1.jpg", "test/nv/2.jpg", "lesions/a/3.jpg")
+    with pytest.raises(DataError, match="folders test, train look like a split of the images, lesions do not"):
         open_dataset(tmp_path)
 
 
@@ -134,3 +134,25 @@ def test_found_is_kept_and_dropped_and_splits_are_never_classes(tmp_path_factory
 def test_the_classes_of_the_chest_films_are_their_folders(real):
     found = open_dataset(real / "data" / "chest_xray_subset", adapter="folder")
     assert Counter(s.diagnosis for s in found.samples) == {"no_findings": 218, "pneumonia": 257, "covid-19": 124}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("images", "masks"), ("HAM10000_images_part_1", "HAM10000_images_part_2"), ("train_images", "test_images")],
+)
+def test_folders_whose_names_say_nothing_of_the_images_are_no_classes(tmp_path, names):
+    touch(tmp_path, *(f"{name}/1.jpg" for name in names))
+    with pytest.raises(DataError, match="no table and no class folders"):
+        open_dataset(tmp_path)
+    assert len(open_dataset(tmp_path, adapter="folder").samples) == 2
+
+
+def test_the_dataset_that_lies_a_folder_away_is_named(tmp_path):
+    touch(tmp_path, "a/images/1.jpg", "a/images/2.jpg")
+    (tmp_path / "a" / "labels.csv").write_text("image,label\n1,nv\n2,mel\n")
+    with pytest.raises(DataError, match=r"a looks like a dataset \(csv\): give that"):
+        open_dataset(tmp_path)
+    with pytest.raises(
+        DataError, match=r"labels.csv looks like a dataset \(csv\): give .*a, or --labels with this table"
+    ):
+        open_dataset(tmp_path / "a" / "images")

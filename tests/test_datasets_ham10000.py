@@ -310,3 +310,9 @@ def test_designs_of_other_organs_are_refused(tmp_path):
     found = open_dataset(make(tmp_path))
     assert found.refusal("mel-vs-benign") is None
     assert found.refusal("any-dr") == "its images are of skin lesions"
+
+
+def test_more_of_one_class_than_was_published_is_no_part_of_the_set(tmp_path):
+    rows = [(f"L{n}", f"I{n}", "mel", "histo", "", "", "") for n in range(2000)]
+    (told,) = open_dataset(make(tmp_path, rows)).notes
+    assert told == "ham10000: no part of the set as published: mel 2,000 (published 1,113)"

@@ -56,7 +56,8 @@ def test_the_download_is_read_as_it_is(tmp_path, beside):
         "Ophthalmologic department": "CHU de St Etienne", "Risk of macular edema": "2", "base": "Base33"
     }  # fmt: skip
     assert (found.found, found.dropped, found.group_kind) == (5, {"no image file": 1}, None)
-    assert found.notes == (PART.format(5), ALONE, TWICE)
+    missing = "1 rows name images that are not there (20051020_43832_0100_PP, ...)"
+    assert found.notes == (PART.format(5), ALONE, missing, TWICE)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
@@ -151,3 +152,11 @@ def test_grades_are_a_scale_of_their_own(tmp_path):
 
 def test_the_published_counts_are_those_of_the_whole_set():
     assert (sum(COUNTS.values()), COUNTS["0"]) == (1200, 546)
+
+
+def test_two_tables_of_one_base_of_which_neither_is_the_later_are_refused(tmp_path):
+    make(tmp_path)
+    put(tmp_path, "Annotation_Base33.csv", content=text())
+    put(tmp_path, "Annotation_Base33_old.csv", content=text()[:-1])
+    with pytest.raises(UsageError, match="are both tables of Base33 and neither is marked as the later one"):
+        read(tmp_path)

@@ -346,3 +346,39 @@ def test_the_fundus_images_want_a_label_column(real):
     assert (found.found, len(found.samples)) == (413, 413)
     assert {s.diagnosis for s in found.samples} == set("01234")
     assert "groups unknown" in found.grouping
+
+
+@pytest.mark.parametrize("nothing", ["nan", "NA", "unknown", "None", "-", ""])
+def test_a_word_for_nothing_is_no_group(tmp_path, nothing):
+    rows = "".join(f"i{n}.jpg,nv,{nothing if n < 3 else 'p'}\n" for n in range(5))
+    (tmp_path / "t.csv").write_text(f"image,label,patient_id\n{rows}")
+    for n in range(5):
+        (tmp_path / f"i{n}.jpg").write_bytes(b"image")
+    found = open_dataset(tmp_path)
+    assert [s.group for s in found.samples] == ["image i0.jpg", "image i1.jpg", "image i2.jpg", "p", "p"]
+    assert "3 images have no patient_id: each is a group of its own" in found.notes
+
+
+def test_one_patient_as_a_number_and_as_a_decimal_is_one(tmp_path):
+    (tmp_path / "t.csv").write_text("image,label,patient\na.jpg,nv,20\nb.jpg,nv,20.0\nc.jpg,nv,20.5\n")
+    for name in "abc":
+        (tmp_path / f"{name}.jpg").write_bytes(b"image")
+    assert [s.group for s in open_dataset(tmp_path).samples] == ["20", "20", "20.5"]
+
+
+def test_other_capitals_accents_and_slashes_name_the_same_file(tmp_path):
+    (tmp_path / "sub").mkdir()
+    for name in ("B20.JPG", "caf\u00e9.jpg", "sub/x.jpg"):
+        (tmp_path / name).write_bytes(b"image")
+    (tmp_path / "t.csv").write_text("image,label\nb20.jpg,nv\ncafe\u0301.jpg,mel\nsub\\x.jpg,nv\n", encoding="utf-8")
+    assert [s.path for s in open_dataset(tmp_path).samples] == ["B20.JPG", "caf\u00e9.jpg", "sub/x.jpg"]
+
+
+def test_labels_that_lie_elsewhere_are_read_over_the_images(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "1.jpg").write_bytes(b"image")
+    (tmp_path / "labels.csv").write_text("image,label\n1.jpg,nv\n")
+    found = open_dataset(tmp_path / "images", columns=Columns(labels=tmp_path / "labels.csv"))
+    assert (found.root, [s.path for s in found.samples]) == (tmp_path / "images", ["1.jpg"])
+    with pytest.raises(UsageError, match=r"no table of labels .*nowhere.csv.*--labels"):
+        open_dataset(tmp_path / "images", columns=Columns(labels=tmp_path / "nowhere.csv"))

@@ -852,3 +852,16 @@ def test_an_image_whose_decoder_was_missing_is_tried_again(data, counts, monkeyp
     monkeypatch.setattr(images, "decode", decode)
     again = toy(data)
     assert (again.computed, again.failed) == (1, {})
+
+
+def test_other_images_of_the_same_names_sizes_and_times_are_no_images_of_this_name(data, counts):
+    toy(data)
+    other = data.parent / "elsewhere" / "skin"
+    copytree(data, other)
+    for image in other.glob("*/*.png"):
+        stat, content = image.stat(), bytearray(image.read_bytes())
+        content[-20] ^= 1
+        image.write_bytes(content)
+        os.utime(image, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    with pytest.raises(CacheMismatch, match=r"holds features of other data under the name 'skin'.*--name"):
+        toy(other, cache=data.parent / "cache")

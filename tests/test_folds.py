@@ -510,3 +510,19 @@ def test_a_plan_that_was_changed_after_it_was_drawn_is_refused(tmp_path):
     del value["digest"]
     path.write_text(json.dumps(value))
     assert len(folds.load(path).splits[0].test) == len(plan.splits[0].test) - 1
+
+
+def test_a_name_of_a_fold_file_that_two_images_bear_is_refused(tmp_path):
+    path = fold_file(tmp_path / "p.yml", HALVES)
+    ids = ("a/a1.jpg", "b/a1.jpg", "b1", "c1", "d1")
+    with pytest.raises(SplitError, match=r"a1 may be a/a1.jpg or b/a1.jpg"):
+        folds.released(path, ids, groups=ids, files=ids)
+
+
+def test_a_class_that_a_given_part_lacks_is_not_blamed_on_groups():
+    ids = ["a", "b", "c", "d"]
+    plan = folds.draw("by:hospital", ids, groups=ids, strata=["x"] * 4, parts=["A", "A", "B", "B"])
+    with pytest.raises(
+        SplitError, match=r"part 0 of the folds by:hospital: the parts are given.*tested in turn: 0 A, 1 B"
+    ):
+        folds.check(plan, ids=ids, y=np.array([1, 1, 0, 0]), classes=("nv", "mel"), design="d")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from featx import runs
 from featx.errors import UsageError
+from featx.spreadsheet import FORMULA_STARTS
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
@@ -30,7 +31,7 @@ def test_numbers_are_plain_texts_are_quoted_and_nothing_is_empty(tmp_path):
 @given(
     st.lists(
         st.tuples(
-            st.text().filter(lambda t: not t.startswith(runs.FORMULA_STARTS) and "\x00" not in t),
+            st.text().filter(lambda t: not t.startswith(FORMULA_STARTS) and "\x00" not in t),
             st.floats(allow_nan=False, allow_infinity=False),
         ),
         max_size=5,

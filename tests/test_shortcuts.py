@@ -95,7 +95,8 @@ def test_names_become_patterns(stem, pattern):
 
 def test_names_that_go_with_the_class_are_found():
     data = dataset(path=lambda row: f"{'scan' if word(row) == 'mel' else 'photo'}_{row}.jpg")
-    assert by_what(shortcuts.find(data))["names"].level == "red"
+    found = by_what(shortcuts.find(data))["names"]
+    assert (found.exposed_auc, found.level) == (1.0, "amber") and "a network sees no name" in found.note
 
 
 def test_no_group_and_no_byte_identical_image_straddles(monkeypatch):
@@ -170,3 +171,25 @@ def test_a_class_of_few_groups_is_not_asked():
     assert shortcuts.find(replace(data, samples=tuple(rare))) == []
     with pytest.raises(DataError, match="class 'melanoma' has 8 groups"):
         shortcuts.find(replace(data, samples=tuple(rare)), only=["mel-vs-benign"])
+
+
+def test_columns_count_in_any_case_and_where_the_first_sample_lacks_them():
+    data = dataset(lambda row: {"Hospital": word(row)} if row else {})
+    assert by_what(shortcuts.find(data))["source"].columns == ("Hospital",)
+    assert by_what(shortcuts.find(data))["source"].exposed_auc > 0.95
+
+
+def test_numbers_beyond_sense_are_unknown():
+    data = dataset(lambda row: {"age": ("inf", "1e300", "50", "60")[row // 2 % 4]})
+    assert 0 <= by_what(shortcuts.find(data))["age, sex, site"].auc <= 1
+
+
+def test_paths_that_are_the_labels_are_not_asked():
+    data = dataset(path=lambda row: f"{'scan' if word(row) == 'mel' else 'photo'}_{row}.jpg", labels_in_paths=True)
+    assert shortcuts.find(data) == []
+
+
+def test_a_slip_in_a_design_is_told_even_where_nothing_can_be_asked():
+    few = Dataset("few", "csv", Path("."), tuple(Sample(f"{n}", f"{n}.jpg", "nv", "g", "g") for n in range(4)))
+    with pytest.raises(UnknownName):
+        shortcuts.find(few, only=["nosuch"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 from featx.datasets.base import SYNTHETIC, Adapter, Columns, Dataset, Sample, from_table, image_files
@@ -39,6 +39,9 @@ ADAPTERS: Shelf[Adapter] = Shelf(
         "folder": "featx.datasets.folder:ADAPTER",
     },
 )
+
+
+FOLDERS_TRIED = 50
 
 
 def open_dataset(
@@ -76,13 +79,26 @@ def open_dataset(
 def _recognise(data: Path) -> Adapter:
     for candidates in _by_precedence():
         evidence = {adapter: found for adapter in candidates if (found := adapter.recognise(data))}
+        beaten = {name for adapter in evidence for name in adapter.supersedes}
+        evidence = {adapter: found for adapter, found in evidence.items() if adapter.name not in beaten}
         if len(evidence) > 1:
             told = "; ".join(f"{adapter.name} ({found})" for adapter, found in evidence.items())
             raise UsageError(f"{data} may be any of {told}; say which with --dataset")
         if evidence:
             return next(iter(evidence))
-    told = "; ".join(f"{name}: {ADAPTERS[name].expects}" for name in ADAPTERS)
-    raise DataError(f"{data} {_seen(data)}, and so is no dataset that featx knows, which are {told}")
+    raise DataError(f"{data} {_seen(data)}; {_advice(data)}")
+
+
+def _advice(data: Path) -> str:
+    """Return what to do about a folder that no adapter recognises: often the dataset lies a folder away."""
+    below = (path for pattern in ("*", "*/*") for path in sorted(data.glob(pattern)) if path.is_dir())
+    above = (path for path in sorted(data.resolve().parent.glob("*")) if path.is_file())
+    tables = [ADAPTERS[name] for name in ADAPTERS if ADAPTERS[name].precedence > 0]
+    for place in [*islice(below, FOLDERS_TRIED), *islice(above, FOLDERS_TRIED)]:
+        if known := next((adapter.name for adapter in tables if adapter.recognise(place)), None):
+            what = "give that" if place.is_dir() else f"give {place.parent}, or --labels with this table"
+            return f"{place} looks like a dataset ({known}): {what}"
+    return "`featx datasets` lists what can be read"
 
 
 def _by_precedence() -> Iterator[list[Adapter]]:

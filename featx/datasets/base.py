@@ -19,6 +19,7 @@ from featx.provenance import canonical_json
 
 SYNTHETIC = "synthetic demo data"
 SKIPPED_FOLDERS = {"__MACOSX", "lost+found"}
+NO_NAMES = {"", "nan", "na", "n/a", "none", "null", "unknown", "-", "?"}
 PEOPLE = ("patient", "subject", "person")
 
 
@@ -76,6 +77,8 @@ class Dataset:
         The designs of the shelf that can be asked of it; empty where its diagnoses alone decide.
     lacks : mapping of str to str
         Why another design cannot; the empty name stands for all the rest.
+    labels_in_paths : bool
+        Whether folders and names of the files are the labels.
     """
 
     name: str
@@ -89,6 +92,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     designs: tuple[str, ...] = ()
     lacks: Mapping[str, str] = field(default_factory=dict)
+    labels_in_paths: bool = False
 
     @property
     def found(self) -> int:
@@ -128,6 +132,7 @@ class Dataset:
                 "notes": list(self.notes),
                 "designs": list(self.designs),
                 "lacks": dict(self.lacks),
+                "labels_in_paths": self.labels_in_paths,
                 "rows": [[s.id, s.diagnosis, s.group, s.unit, dict(s.attributes)] for s in self.samples],
             }
         )
@@ -179,6 +184,8 @@ class Adapter(Protocol):
         One line on the layout.
     precedence : int
         Where several adapters recognise a folder, the highest reads it; equals are an error.
+    supersedes : tuple of str
+        Equals that may recognise what is this format's.
     designs : tuple of str
         As of :class:`Dataset`.
     """
@@ -186,6 +193,7 @@ class Adapter(Protocol):
     name: str
     expects: str
     precedence: int
+    supersedes: tuple[str, ...]
     designs: tuple[str, ...]
 
     def recognise(self, data: Path) -> str | None:
@@ -193,6 +201,16 @@ class Adapter(Protocol):
 
     def read(self, data: Path, *, columns: Columns) -> Dataset:
         """Read the dataset at a path."""
+
+
+def known_name(text: str) -> str:
+    """Return the name of a patient, a lesion or a case as a table writes it, empty where it says nothing.
+
+    ``nan`` and the like are no names; ``20.0``, which is ``20`` after a program has taken a column for numbers, is 20.
+    """
+    if text.strip().lower() in NO_NAMES:
+        return ""
+    return re.sub(r"^(\d+)\.0+$", r"\1", text.strip())
 
 
 def slug(text: str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -19,6 +20,7 @@ class Folder:
     name = "folder"
     expects = "a folder with one folder of images for each class, or train/, val/, test/ of such"
     precedence = 0
+    supersedes: tuple[str, ...] = ()
     designs: tuple[str, ...] = ()
 
     def recognise(self, data: Path) -> str | None:
@@ -26,6 +28,8 @@ class Folder:
         if not data.is_dir():
             return None
         classes = {sample.diagnosis for sample in self._samples(image_files(data))}
+        if any(_says_nothing(name) for name in classes):
+            return None
         return ", ".join(sorted(classes)[:8]) if len(classes) > 1 else None
 
     def read(self, data: Path, *, columns: Columns) -> Dataset:
@@ -45,9 +49,10 @@ class Folder:
         samples = self._samples(files)
         if not samples:
             raise DataError(f"{data} holds no images in class folders; {self.expects} was expected")
+        notes = ("the diagnoses are the names of the folders",)
         loose = Counter("in no class folder" for _ in range(len(files) - len(samples)))
         root = data.resolve()
-        return Dataset(slug(root.name), self.name, root, tuple(samples), dict(loose))
+        return Dataset(slug(root.name), self.name, root, tuple(samples), dict(loose), notes=notes, labels_in_paths=True)
 
     def _samples(self, files: list[str]) -> list[Sample]:
         parts = [(path, path.split("/")) for path in files]
@@ -62,6 +67,16 @@ class Folder:
                 f"{data}: the folders {', '.join(parts)} look like a split of the images, {', '.join(others[:8])} do "
                 "not; move those that are not meant, or name each image's label in a table"
             )
+
+
+def _says_nothing(name: str) -> bool:
+    """Return whether a folder's name says that images are in it, and not what they show."""
+    words = (
+        "images?|imgs?|pictures?|photos?|jpe?gs?|pngs?|masks?|labels?|annotations?|originals?|superpixels?|thumbnails?"
+    )
+    ends = rf".*[_ -]({words}|input|data|part[_ -]?\d+)"
+    part = "(train|test|val)(ing|idation)?[_ -].*"
+    return re.fullmatch(f"{words}|{ends}|{part}|ground[_ -]?truth", name, re.IGNORECASE) is not None
 
 
 def _top(files: list[str]) -> list[str]:

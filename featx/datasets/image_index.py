@@ -1,11 +1,13 @@
 """Finding the image that a label table means: by its name, wherever it lies below a folder, whatever its ending.
 
-Knows names of files and their sizes only.
+Knows names of files, and their bytes only where two bear one name.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
@@ -13,6 +15,9 @@ from pathlib import Path, PurePosixPath
 from featx.datasets.base import image_files
 from featx.errors import DataError
 from featx.images import SUFFIXES
+
+PACKED = (".jpg", ".jpeg", ".png", ".webp")
+SAMPLE = 4096  # bytes of each end of a packed file
 
 
 class ImageIndex:
@@ -86,8 +91,11 @@ class ImageIndex:
         return len(self._used - self._taken)
 
     def _refuse_unlike(self, found: Sequence[str]) -> None:
-        """Refuse files of one name but of different size in bytes: only one of them can be the image."""
-        if len({_size(self.root / path) for path in found}) > 1:
+        """Refuse files of one name but other bytes: only one of them can be the image."""
+        if (
+            len({_size(self.root / path) for path in found}) > 1
+            or len({_sampled(self.root / path) for path in found}) > 1
+        ):
             raise DataError(
                 f"{found[0]} and {found[1]} under {self.root} bear one name but are different files; "
                 "move those away that are not meant"
@@ -125,7 +133,7 @@ def _hidden(path: Path) -> bool:
 
 def _plain(name: str) -> str:
     """Return a name in small letters, without an image's ending."""
-    name = name.replace("\\", "/").lower()
+    name = unicodedata.normalize("NFC", name.replace("\\", "/")).lower()
     ending = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
     return name.removesuffix(ending)
 
@@ -139,3 +147,16 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return -1
+
+
+def _sampled(path: Path) -> bytes:
+    """Return bytes that tell files of one size apart: all where pixels lie plain, both ends where they are packed."""
+    try:
+        with path.open("rb") as stream:
+            if not path.name.lower().endswith(PACKED):
+                return hashlib.file_digest(stream, "sha256").digest()
+            head = stream.read(SAMPLE)
+            stream.seek(max(0, path.stat().st_size - SAMPLE))
+            return head + stream.read(SAMPLE)
+    except OSError:
+        return b""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from featx.datasets.base import SKIPPED_FOLDERS, Columns, Dataset
+from featx.datasets.base import SKIPPED_FOLDERS, Columns, Dataset, known_name
 from featx.datasets.image_index import ImageIndex
 from featx.datasets.published import PublishedSet, Row
 from featx.datasets.table_dataset import LABEL_NAMES, SPLIT_NAMES, SPLIT_WORDS, Finder, group_names, kind_of
@@ -140,8 +140,8 @@ def _rows(table: Table, names: _Found, root: Path, find: Finder) -> Iterator[Row
             id=image,
             diagnosis=row[names.label] if names.label else "",
             where=where,
-            group=row[names.group] if names.group else "",
-            unit=row[names.unit] if names.unit else "",
+            group=known_name(row[names.group]) if names.group else "",
+            unit=known_name(row[names.unit]) if names.unit else "",
             image=find(image, where=where) or "",
             part=_part(image, said, where=where),
             attributes={key: value for key, value in row.items() if _is_told(key, names)},

@@ -27,7 +27,7 @@ class Isic2018(IsicChallenge):
         "a folder with ISIC2018_Task3_Training_GroundTruth.csv, those for Validation and Test, or some of them, "
         "ISIC2018_Task3_Training_LesionGroupings.csv (or HAM10000_metadata), and the images in any folders below"
     )
-    precedence = 3  # its truth beside HAM10000's metadata, which say the lesions, is this set
+    supersedes = ("ham10000",)  # its truth beside HAM10000's metadata, which say the lesions, is this set
     tables = tuple(
         rf"ISIC2018_Task3_{part}_GroundTruth(\.csv|\.tab|\.tsv)" for part in ("Training", "Validation", "Test")
     )

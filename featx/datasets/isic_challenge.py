@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import ClassVar
 
-from featx.datasets.base import Columns
+from featx.datasets.base import Columns, known_name
 from featx.datasets.image_index import find_tables
 from featx.datasets.patients import LESION, PATIENT
 from featx.datasets.published import PublishedSet, Row
@@ -116,7 +116,7 @@ class IsicChallenge(TablesBeside):
                 id=name,
                 diagnosis=diagnosis,
                 where=where,
-                group=known.get(LESION, ""),
+                group=known_name(known.get(LESION, "")),
                 image=row[column],
                 part=part_of(path),
                 attributes={key: known[key] for key in known if key not in (LESION, *self.untold)},

@@ -98,7 +98,8 @@ class Kermany(PublishedSet):
             )
         placed = {film.path for film in films}
         loose = [Row(path, "", str(data / path)) for path in files if path not in placed]
-        return self._dataset(data.resolve(), [*_rows(data, films), *loose], notes=_notes(films))
+        found = self._dataset(data.resolve(), [*_rows(data, films), *loose], notes=_notes(films))
+        return replace(found, labels_in_paths=True)
 
     def _counts_told(self, rows: Sequence[Row]) -> list[str]:
         """Hold the counts against the published ones, which are of the two folders and not of the causes."""

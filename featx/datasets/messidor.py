@@ -18,7 +18,7 @@ from featx.datasets.image_index import find_tables
 from featx.datasets.published import Row
 from featx.datasets.sheets import SHEET_SUFFIXES, read_sheet
 from featx.datasets.tables import Table, header_of, read_table
-from featx.errors import DataError
+from featx.errors import DataError, UsageError
 from featx.images import SUFFIXES
 
 COUNTS = {"0": 546, "1": 153, "2": 247, "3": 254}
@@ -94,7 +94,21 @@ def _is_pairs(path: Path) -> bool:
 def _one_each(tables: Sequence[Path]) -> list[Path]:
     """Return one table for each base: the one corrected last, text before a spreadsheet."""
     ranked = sorted(tables, key=lambda path: (_corrected(path), path.suffix.lower() == ".csv", path))
-    return sorted({_base(path) or path.name: path for path in ranked if not _is_pairs(path)}.values())
+    latest: dict[str, Path] = {}
+    for path in ranked:
+        held = latest.get(_base(path) or path.name)
+        if held is not None and not _is_pairs(path) and _rank(held) == _rank(path):
+            raise UsageError(
+                f"{held.name} and {path.name} are both tables of {_base(path)} and neither is marked as the later one; "
+                "move the one away that is not meant"
+            )
+        if not _is_pairs(path):
+            latest[_base(path) or path.name] = path
+    return sorted(latest.values())
+
+
+def _rank(path: Path) -> tuple[int, bool]:
+    return _corrected(path), path.suffix.lower() == ".csv"
 
 
 def _corrected(path: Path) -> int:

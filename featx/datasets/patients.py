@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from featx.datasets.base import Dataset
+from featx.datasets.base import Dataset, known_name
 from featx.datasets.published import PublishedSet, Row
 from featx.folds import join_groups
 
@@ -28,15 +28,15 @@ class PatientSet(PublishedSet):
 
     def _dataset(self, root: Path, rows: Sequence[Row], *, notes: Sequence[str]) -> Dataset:
         found = super()._dataset(root, rows, notes=notes)
-        lesions = any(row.attributes.get(LESION) for row in rows)
+        lesions = any(_said(row, LESION) for row in rows)
         return replace(found, group_kind=_kind(rows), unit_kind="lesion" if lesions else None)
 
     def _groups_told(self, rows: Sequence[Row]) -> list[str]:
-        kind, known = _kind(rows), sum(bool(row.attributes.get(PATIENT)) for row in rows)
+        kind, known = _kind(rows), sum(bool(_said(row, PATIENT)) for row in rows)
         if kind is None:
             return ["no column says which images share a patient or a lesion: each is a group of its own"]
         notes = []
-        if lone := sum(not (row.attributes.get(PATIENT) or row.attributes.get(LESION)) for row in rows):
+        if lone := sum(not (_said(row, PATIENT) or _said(row, LESION)) for row in rows):
             notes.append(f"{lone:,} images have neither patient nor lesion: what they share is unknown")
         if known and kind == "lesion":
             notes.append(f"the patient is said for {known:,} of {len(rows):,} images, whose patients are not divided")
@@ -58,8 +58,8 @@ def by_patient(rows: Sequence[Row], *, pairs: Iterable[tuple[str, str]] = ()) ->
     list of Row
         Images of one patient, of one lesion or of a pair share a group, and so do those that several of these link.
     """
-    own = [row.attributes.get(PATIENT) or row.attributes.get(LESION) or f"image {row.id}" for row in rows]
-    lesions = [row.attributes.get(LESION, "") for row in rows]
+    own = [_said(row, PATIENT) or _said(row, LESION) or f"image {row.id}" for row in rows]
+    lesions = [_said(row, LESION) for row in rows]
     of = {row.id: group for row, group in zip(rows, own, strict=True)}
     known = [pair for pair in pairs if pair[0] in of and pair[1] in of]
     ends = [of[name] for pair in known for name in pair]
@@ -76,8 +76,12 @@ def by_patient(rows: Sequence[Row], *, pairs: Iterable[tuple[str, str]] = ()) ->
     ]
 
 
+def _said(row: Row, column: str) -> str:
+    return known_name(row.attributes.get(column, ""))
+
+
 def _kind(rows: Sequence[Row]) -> str | None:
-    told = [row.attributes for row in rows if row.attributes.get(PATIENT) or row.attributes.get(LESION)]
+    told = [row for row in rows if _said(row, PATIENT) or _said(row, LESION)]
     if not told:
         return None
-    return "patient" if all(attributes.get(PATIENT) for attributes in told) else "lesion"
+    return "patient" if all(_said(row, PATIENT) for row in told) else "lesion"

@@ -57,7 +57,7 @@ class PublishedSet:
 
     Attributes
     ----------
-    name, expects, precedence, designs
+    name, expects, precedence, supersedes, designs
         As of :class:`featx.datasets.base.Adapter`.
     lacks : mapping of str to str
         As of :class:`featx.datasets.base.Dataset`.
@@ -74,6 +74,7 @@ class PublishedSet:
     name: ClassVar[str]
     expects: ClassVar[str]
     precedence: ClassVar[int] = 2
+    supersedes: ClassVar[tuple[str, ...]] = ()
     designs: ClassVar[tuple[str, ...]]
     lacks: ClassVar[Mapping[str, str]] = {}
     tables: ClassVar[tuple[str, ...]]
@@ -135,13 +136,14 @@ class PublishedSet:
     def _dataset(self, root: Path, rows: Sequence[Row], *, notes: Sequence[str]) -> Dataset:
         _refuse_repeats(rows)
         images = ImageIndex(root, prefer=self.prefer, skip=self.skip)
-        samples, dropped = [], Counter[str]()
+        samples, dropped, missing = [], Counter[str](), list[str]()
         for row in rows:
             path = self.look_up(row, images)
             if not row.diagnosis:
                 dropped["no label"] += 1
             elif path is None:
                 dropped["no image file"] += 1
+                missing.append(row.image or row.id)
             else:
                 samples.append(self._sample(row, path))
         if not samples:
@@ -161,7 +163,7 @@ class PublishedSet:
             notes=(
                 *([] if synthetic else self._counts_told(rows)),
                 *self._groups_told(rows),
-                *_images_told(images),
+                *_images_told(images, missing),
                 *notes,
             ),
             designs=self.designs,
@@ -198,6 +200,10 @@ def _held_against(published: Mapping[str, int], counts: Counter[str], *, what: s
     total, wanted = sum(counts.values()), sum(published.values())
     if dict(counts) == dict(published):
         return f"{what}: the {total:,} rows and their classes are the published ones"
+    beyond = sorted(word for word in counts if word and counts[word] > published.get(word, 0))
+    if total < wanted and beyond:
+        told = ", ".join(f"{word} {counts[word]:,} (published {published.get(word, 0):,})" for word in beyond)
+        return f"{what}: no part of the set as published: {told}"
     if total < wanted:
         return f"{what}: {total:,} of the {wanted:,} published rows: a part of the set"
     if total > wanted:
@@ -217,8 +223,10 @@ def _nothing_told(rows: Sequence[Row], root: Path) -> str:
     )
 
 
-def _images_told(images: ImageIndex) -> list[str]:
+def _images_told(images: ImageIndex, missing: Sequence[str]) -> list[str]:
     notes = []
+    if missing:
+        notes.append(f"{len(missing)} rows name images that are not there ({missing[0]}, ...)")
     if copies := images.copies():
         notes.append(f"{copies} further copies of images (same name in another folder) are not used")
     if extra := images.unused():

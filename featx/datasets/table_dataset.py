@@ -7,12 +7,13 @@ the table's folder; or by its bare name, wherever it lies below.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from featx.datasets.base import SYNTHETIC, Columns, Dataset, Sample, image_files, refuse_repeats, slug
+from featx.datasets.base import SYNTHETIC, Columns, Dataset, Sample, image_files, known_name, refuse_repeats, slug
 from featx.datasets.tables import TABLE_SUFFIXES, Table, read_table
 from featx.errors import DataError, UsageError
 
@@ -46,6 +47,7 @@ class TableDataset:
         "(--image-column, --label-column, --group-column, --unit-column, --split-column)"
     )
     precedence = 1
+    supersedes: tuple[str, ...] = ()
     designs: tuple[str, ...] = ()
 
     def recognise(self, data: Path) -> str | None:
@@ -144,12 +146,13 @@ def _sample(row: Mapping[str, str], path: str, columns: _Found, *, where: str) -
             raise DataError(f"{where}: split {row[columns.split]!r} is none of {', '.join(SPLIT_WORDS)}")
         attributes["split"] = SPLIT_WORDS[word]
     # an empty group is an image of its own: never one big group of all that nothing is known of
-    group = (columns.group and row[columns.group]) or _own(name)
-    unit = (columns.unit and row[columns.unit]) or group
+    group = (columns.group and known_name(row[columns.group])) or _own(name)
+    unit = (columns.unit and known_name(row[columns.unit])) or group
     return Sample(name, path, row[columns.label], group, unit, attributes)
 
 
 def kind_of(column: str | None) -> str | None:
+    """Return what a group is, by the name of its column: ``patient`` for ``patient_id``."""
     return re.sub("[ _-]?id$", "", column.lower()) or column if column else None
 
 
@@ -173,17 +176,20 @@ class Finder:
         self._paths = set(files)
         self._without_ending: dict[str, list[str]] = defaultdict(list)
         self._by_name: dict[str, list[str]] = defaultdict(list)
+        self._folded: dict[str, list[str]] = defaultdict(list)
         for path in files:
             pure = PurePosixPath(path)
             self._without_ending[str(pure.with_suffix(""))].append(path)
             for name in {pure.name, pure.stem}:
                 self._by_name[name].append(path)
+            for name in {_folded(text) for text in (path, str(pure.with_suffix("")), pure.name, pure.stem)}:
+                self._folded[name].append(path)
 
     def __call__(self, field: str, *, where: str) -> str | None:
         """Return the path, or None; a name that several files bear, or a path that climbs out, is a DataError."""
         if field.startswith("/"):
             return field if Path(field).is_file() else None
-        path = str(PurePosixPath(field))
+        path = str(PurePosixPath(field.replace("\\", "/") if "/" not in field else field))
         if ".." in PurePosixPath(path).parts:
             raise DataError(
                 f"{where}: the path {field!r} may lead out of {self._root}; put the table above its images and leave "
@@ -191,10 +197,15 @@ class Finder:
             )
         if path in self._paths:
             return path
-        named = self._without_ending.get(path) or self._by_name.get(path, [])
+        # other systems write other capitals, accents and slashes for one file
+        named = self._without_ending.get(path) or self._by_name.get(path) or self._folded.get(_folded(path), [])
         if len(named) > 1:
             raise DataError(f"{where}: {field!r} may be any of {', '.join(named[:3])}; write its path")
         return named[0] if named else None
+
+
+def _folded(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 ADAPTER = TableDataset()

@@ -84,19 +84,34 @@ def missing(
     blank = np.full(len(request.paths), PENDING)
     lacking = np.stack([held.status if held else blank for held in cached]) == PENDING
     stale = {}
+    moved = _elsewhere(request, cached)
+    held_rows = others = 0
     for row in np.flatnonzero(~lacking.all(0)).tolist():
         # of a pending row, the record means nothing
         records = [held.records[row] for held, lacks in zip(cached, lacking[:, row], strict=True) if held and not lacks]
         now = images.stat_of(request.full(row))
         stamps = {(int(record["size"]), int(record["mtime_ns"])) for record in records}
-        if not verify_images and stamps == {now or (0, 0)} and not _readable_now(request, row, records):
+        if not (verify_images or moved) and stamps == {now or (0, 0)} and not _readable_now(request, row, records):
             continue
         source = _same_bytes(request, row, records)
+        held_rows += 1
+        others += source is None and now is not None
         if source is None or _readable_now(request, row, records):
             lacking[:, row] = True
         elif stamps != {tuple(source.stat)}:
             stale[row] = source
+    if moved and 2 * others > held_rows:
+        raise CacheMismatch(
+            f"the cache holds features of other data under the name {request.dataset.name!r}, from {moved}: {others} of "
+            f"{held_rows} images here are others; give these data a name of their own with --name, or take another --cache"
+        )
     return lacking, stale
+
+
+def _elsewhere(request: Request, cached: Sequence[Held | None]) -> str | None:
+    """Return the other folder that the rows in the cache came from: size and time of a file there mean nothing here."""
+    root = str(request.dataset.root.resolve())
+    return next((str(held.env["root"]) for held in cached if held and held.env.get("root", root) != root), None)
 
 
 def _readable_now(request: Request, row: int, records: Sequence[np.ndarray]) -> bool:

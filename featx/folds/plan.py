@@ -61,6 +61,11 @@ class Folds:
     notes: tuple[str, ...] = ()
 
     @property
+    def given(self) -> bool:
+        """Whether the parts were given, by the dataset or by a file, and not drawn."""
+        return self.scheme.startswith(("official", "by:", "released:"))
+
+    @property
     def digest(self) -> str:
         """Return the sha256 of the plan."""
         return digest_json(self.describe())
@@ -183,6 +188,8 @@ def check(folds: Folds, *, ids: Sequence[str], y: np.ndarray, classes: Sequence[
     for split in splits:
         for side in ("train", "test"):
             for code in set(range(len(classes))) - set(y[getattr(split, side)]):
+                if folds.given:
+                    raise SplitError(_given_told(folds, split, side=side, word=classes[code], design=design))
                 held = sorted({group_of[ids[row]] for row in np.flatnonzero(y == code).tolist()})
                 raise SplitError(
                     f"class {classes[code]!r} of design {design!r} has no row on the {side} side of split "
@@ -254,6 +261,14 @@ def _read_split(value: Mapping[str, Any], place: Mapping[str, int]) -> Split:
         for side in ("train", "test", "validation")
     }
     return Split(int(value["repeat"]), int(value["half"]), **sides)
+
+
+def _given_told(folds: Folds, split: Split, *, side: str, word: str, design: str) -> str:
+    notes = "; ".join(folds.notes)
+    return (
+        f"class {word!r} of design {design!r} has no row on the {side} side of part {split.half} of the folds "
+        f"{folds.scheme}: the parts are given, so take other folds or another design" + (f" ({notes})" if notes else "")
+    )
 
 
 def canonical(mask: np.ndarray) -> bytes:

@@ -1,0 +1,202 @@
+"""A page: sections of words, tables and figures as one HTML file that needs nothing else.
+
+No script, no network, no font of its own, one style sheet inside, and a Content-Security-Policy that forbids all
+others. Every text is escaped; the only markup taken as it is comes from ``charts``. Each table and each figure has its
+numbers as CSV behind a link. The same parts give the same bytes. Never knows what the words are about.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from featx.charts import WIDTH, Svg, printable
+from featx.spreadsheet import csv_text
+
+TEMPLATES = Path(__file__).parent / "templates"
+LEVELS = {"red": "Serious", "amber": "Caution", "green": "Fine"}  # in the order in which they are told
+MOST_ROWS = 40  # of a table that the page shows; its CSV has all
+LONGEST_NAME = 60  # letters of the name of a CSV file
+
+Cell = str | int | float | None
+
+
+class Share(float):
+    """A number from 0 to 1 that a page shows in per cent; plain in CSV."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A judgement in words, ``red``, ``amber`` or ``green``; those that are not green stand at the page's head too."""
+
+    level: str
+    text: str
+    kind: ClassVar[str] = "verdict"
+
+    @property
+    def word(self) -> str:
+        """The level for those who do not see the colour."""
+        return LEVELS[self.level]
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list of short texts."""
+
+    texts: tuple[str, ...]
+    kind: ClassVar[str] = "bullets"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes
+    ----------
+    caption : str
+        What it shows.
+    header : tuple of str
+        Names of the columns; the first names the rows.
+    rows : tuple of tuple
+        Texts, numbers and None (nothing known).
+    """
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    kind: ClassVar[str] = "table"
+
+    @property
+    def shown(self) -> tuple[tuple[Cell, ...], ...]:
+        """The rows that the page shows."""
+        return self.rows[:MOST_ROWS]
+
+    @cached_property
+    def numeric(self) -> tuple[bool, ...]:
+        """Whether a column holds numbers alone."""
+        columns = zip(*self.rows, strict=True) if self.rows else ((),) * len(self.header)
+        return tuple(not any(isinstance(cell, str) for cell in column) for column in columns)
+
+    @property
+    def file_name(self) -> str:
+        """Name of its CSV file."""
+        return f"{re.sub(r'[^a-z0-9]+', '-', self.caption.lower()).strip('-')[:LONGEST_NAME] or 'table'}.csv"
+
+    @property
+    def link(self) -> str:
+        """Its CSV, whole, as an address."""
+        text = csv_text(self.header, self.rows)
+        return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(text.encode()).decode()}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture of ``charts`` and the table of its numbers, whose caption is its own."""
+
+    picture: Svg
+    numbers: Table
+    kind: ClassVar[str] = "figure"
+
+    @property
+    def wide(self) -> bool:
+        """Whether it wants a row of the page for itself."""
+        return self.picture.width > WIDTH
+
+
+Part = str | Verdict | Bullets | Table | Figure
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it; a text is a paragraph."""
+
+    heading: str
+    parts: tuple[Part, ...]
+
+
+def render(title: str, *, lead: str, sections: Sequence[Section], foot: Sequence[str] = ()) -> str:
+    """Return a page as HTML.
+
+    Parameters
+    ----------
+    title : str
+        Its title.
+    lead : str
+        What it is, in a sentence or two.
+    sections : sequence of Section
+        Its content; what is red or amber in there is told once more at the head.
+    foot : sequence of str
+        Lines at the end.
+
+    Returns
+    -------
+    str
+        A whole document that any encoding to UTF-8 takes.
+    """
+    style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
+    return _template().render(
+        title=title,
+        lead=lead,
+        sections=sections,
+        foot=foot,
+        told=_standing_out(sections),
+        style=_Own(style),
+        policy=_policy(style),
+    )
+
+
+class _Own(str):
+    """Text of this package's own, taken as it is."""
+
+    def __html__(self) -> str:
+        return str(self)
+
+
+def _standing_out(sections: Sequence[Section]) -> list[tuple[int, Verdict]]:
+    """Return what is red, then what is amber, with the number of its section."""
+    verdicts = [
+        (number, part)
+        for number, section in enumerate(sections, start=1)
+        for part in section.parts
+        if isinstance(part, Verdict) and part.level != "green"
+    ]
+    return sorted(verdicts, key=lambda one: list(LEVELS).index(one[1].level))
+
+
+def _policy(style: str) -> str:
+    """Return a policy that allows the one style sheet and nothing else."""
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+
+
+@cache
+def _template() -> Any:
+    import jinja2
+
+    world = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, finalize=_visible
+    )
+    world.filters["told"] = _told
+    return world.get_template("page.html")
+
+
+def _visible(value: Any) -> Any:
+    """Return a value with what no person can see escaped, unless it is markup."""
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
+def _told(cell: Cell) -> str:
+    """Return a cell for a person."""
+    if cell is None:
+        return "–"
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, Share):
+        return f"{100 * cell:.1f} %"
+    return f"{cell + 0:,.0f}" if float(cell).is_integer() else f"{cell:,.3f}"
