@@ -100,7 +100,9 @@ def edges(values: np.ndarray, *, least: float = 0.0) -> np.ndarray:
     power = 10.0 ** np.floor(np.log10(rough))
     step = max(next(power * times for times in STEPS if power * times >= rough * (1 - 1e-9)), least)
     first, last = np.floor(low / step), np.floor(high / step) + 1
-    return np.arange(first, last + 1) * step
+    at = np.arange(first, last + 1) * step
+    at[0], at[-1] = min(at[0], low), max(at[-1], high)  # rounding may leave the ends out
+    return at
 
 
 def bars(names: Sequence[str], values: np.ndarray, *, says: str, series: Sequence[str] = ()) -> Svg:

@@ -175,6 +175,7 @@ fit_options = together(
     diagnoses("--positive", "Diagnoses of the positive class: a design of your own."),
     diagnoses("--negative", "Diagnoses of the negative class."),
     diagnoses("--drop", "Diagnoses that a design of your own leaves out."),
+    choice("--solver", "auto", "sklearn", default="auto", text="auto solves SVMs that share train rows together."),
     out_option,
     click.option("--jobs", type=click.IntRange(min=1), help="Threads [all cores]."),
 )

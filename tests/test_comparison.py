@@ -660,3 +660,77 @@ def test_the_fold_files_of_the_paper_serve(tmp_path):
     assert found.run["settings"]["folds"]["scheme"] == "released:protocol2.yml"
     with pytest.raises(UsageError, match="a table of labels holds no folds"):
         run(tmp_path, made(tmp_path / "f"), folds="protocol2.csv")
+
+
+# ---- solved together, and kept
+
+
+@pytest.mark.parametrize("classifier", ["svm", "svc-linear", "svm-rbf"])
+def test_solving_together_changes_no_number(tmp_path, classifier):
+    path = made(tmp_path / "f")
+    options = {"classifiers": [classifier], "params": [], "designs": ["mel-vs-benign", "three-class"]}
+    together = run(tmp_path, path, **options)
+    alone = run(tmp_path, path, solver="sklearn", **options)
+    assert together.run["settings"]["classifiers"][classifier]["solver"] == "together"
+    assert alone.run["settings"]["classifiers"][classifier]["solver"] == "sklearn"
+    for one, other in zip(together.cells, alone.cells, strict=True):
+        main = "auc" if one.design == "mel-vs-benign" else "auc_ovo"
+        # scikit-learn's own fits end at a looser tolerance: a pair of rows may change places
+        np.testing.assert_allclose(one.values(main), other.values(main), atol=4e-3)
+        assert [v.chosen for v in one.verdicts] == [v.chosen for v in other.verdicts]
+    with pytest.raises(UsageError, match="takes auto, sklearn"):
+        run(tmp_path, path, solver="own")
+
+
+def test_a_cell_that_is_finished_is_never_computed_again(tmp_path, monkeypatch):
+    path = made(tmp_path / "f")
+    whole = run(tmp_path, path, classifiers=["svm", "tree"])
+    real = classifiers.judge
+    fits = []
+    monkeypatch.setattr(comparison.cells, "judge", lambda c, *a, **k: fits.append(c.name) or real(c, *a, **k))
+    monkeypatch.setattr(comparison.cells.families, "judge", lambda c, *a, **k: fits.append(c.name) or 1 / 0)
+    told = []
+    again = run(tmp_path, path, classifiers=["svm", "tree"], on_progress=lambda *n: told.append(n))
+    assert fits == [] and told[-1] == (20, 20)
+    for one, other in zip(whole.cells, again.cells, strict=True):
+        assert one.scores == other.scores
+        assert all((a.scores == b.scores).all() for a, b in zip(one.verdicts, other.verdicts, strict=True))
+    run(tmp_path, path, classifiers=["tree"], params=["min_samples_leaf=5"], seed=1)
+    assert fits == ["tree"] * 10
+
+
+def test_a_comparison_that_was_killed_goes_on_cell_by_cell(tmp_path, monkeypatch):
+    path = made(tmp_path / "f")
+    real, fits = classifiers.judge, []
+
+    def dies(classifier, *rest, **options):
+        if classifier.name == "tree":
+            raise KeyboardInterrupt
+        fits.append(classifier.name)
+        return real(classifier, *rest, **options)
+
+    order = {"classifiers": ["dummy", "tree"], "params": ["tree:min_samples_leaf=5"]}
+    monkeypatch.setattr(comparison.cells, "judge", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, path, **order)
+    assert fits == ["dummy"] * 10
+    monkeypatch.setattr(comparison.cells, "judge", lambda c, *a, **k: fits.append(c.name) or real(c, *a, **k))
+    found = run(tmp_path, path, **order)
+    assert fits == ["dummy"] * 10 + ["tree"] * 10
+    assert [cell.classifier for cell in found.cells] == ["dummy", "tree"]
+
+
+def test_a_damaged_cell_is_computed_again(tmp_path):
+    path = made(tmp_path / "f")
+    first = run(tmp_path, path, classifiers=["dummy"], params=[])
+    (kept,) = (tmp_path / "cache" / "cells").iterdir()
+    kept.write_bytes(kept.read_bytes()[:100])
+    assert run(tmp_path, path, classifiers=["dummy"], params=[]).cells[0].scores == first.cells[0].scores
+
+
+def test_other_labels_are_other_cells(tmp_path):
+    path = made(tmp_path / "f")
+    run(tmp_path, path, classifiers=["dummy"], params=[])
+    run(tmp_path, path, classifiers=["dummy"], params=[], designs=["malignant-vs-benign"])
+    run(tmp_path, path, classifiers=["dummy"], params=[], folds="kfold:3")
+    assert len(list((tmp_path / "cache" / "cells").iterdir())) == 3

@@ -52,6 +52,11 @@ class Places(NamedTuple):
         return self.root / "runs"
 
     @property
+    def cells(self) -> Path:
+        """Where the finished cells of comparisons are kept."""
+        return self.root / "cells"
+
+    @property
     def memo(self) -> Path:
         """The file that remembers digests of weights."""
         return self.root / "weights" / "digests.json"

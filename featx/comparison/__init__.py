@@ -15,7 +15,7 @@ from typing import Any
 from featx import designs, runs
 from featx.cache.places import Places
 from featx.classifiers import CLASSIFIERS, SCALES, fixed_params
-from featx.comparison.cells import Cell, fit
+from featx.comparison.cells import SOLVERS, Cell, Settings, fit
 from featx.comparison.question import (
     Question,
     common_samples,
@@ -92,6 +92,7 @@ def compare(
     cache: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
+    solver: str = "auto",
     verb: str = "compare",
     on_progress: OnProgress | None = None,
 ) -> Comparison:
@@ -124,6 +125,8 @@ def compare(
         The cache's folder, and the folder for the record (``<cache>/runs/<id>`` by default).
     jobs : int, optional
         Threads; all cores by default.
+    solver : {"auto", "sklearn"}
+        ``auto`` solves together all SVMs that share their train rows; ``sklearn`` fits each by itself.
     verb : str
         What the run is called in its record.
     on_progress : callable, optional
@@ -144,6 +147,8 @@ def compare(
     chosen = list({CLASSIFIERS.canonical(name): CLASSIFIERS[name] for name in classifiers}.values())
     if scale is not None and scale not in SCALES:
         raise UsageError(f"--scale takes {', '.join(SCALES)}; {scale!r} came")
+    if solver not in SOLVERS:
+        raise UsageError(f"--solver takes {', '.join(SOLVERS)}; {solver!r} came")
     fixed = fixed_params(params, chosen)
     asked = _designs(designs, akiec=akiec, scc=scc)
     if not chosen or not asked:
@@ -156,11 +161,19 @@ def compare(
     notes += [*twins_told(tables[0]), *plan.notes, *unused_told(questions, plan)]
     if out is not None:  # what cannot be written to is told before hours of work, not after
         runs.folder_for(out, runs=places.runs, run_id="").mkdir(parents=True, exist_ok=True)
-    cells = fit(tables, common, questions, chosen, fixed=fixed, scale=scale, unit=unit, seed=seed, jobs=jobs,
-                 on_progress=on_progress)  # fmt: skip
+    how = Settings(fixed, scale, unit, seed, solver)
+    cells = fit(
+        tables, common, questions, chosen, settings=how, kept_in=places.cells, jobs=jobs, on_progress=on_progress
+    )
     settings = {
         "classifiers": {
-            c.name: {"scale": scale or c.scale, "fixed": fixed[c.name], "grid": dict(c.grid)} for c in chosen
+            c.name: {
+                "scale": scale or c.scale,
+                "fixed": fixed[c.name],
+                "grid": dict(c.grid),
+                "solver": how.of(c)["solver"],
+            }
+            for c in chosen
         },
         "folds": {"file": str(plan_path), "scheme": plan.scheme, "seed": plan.seed, "digest": plan.digest},
         "seed": seed,

@@ -8,17 +8,21 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from featx import engine, folds
+from featx import engine, families, folds
 from featx.classifiers import Classifier, Verdict, judge
+from featx.comparison import kept
 from featx.comparison.question import Question
 from featx.engine import OnProgress
 from featx.errors import SplitError
 from featx.matrix import Features
 from featx.metrics import evaluate
+
+SOLVERS = ("auto", "sklearn")
 
 
 class Cell(NamedTuple):
@@ -45,39 +49,174 @@ class Cell(NamedTuple):
         return np.array([score[metric] for score in self.scores])
 
 
+class Settings(NamedTuple):
+    """How classifiers are fitted.
+
+    Attributes
+    ----------
+    params : mapping of str to mapping
+        Fixed hyperparameters by classifier.
+    scale : str or None
+        Scaling of features; each classifier's own where there is none.
+    unit : str
+        What a score is of.
+    seed : int
+        Seed of inner parts and estimators.
+    solver : {"auto", "sklearn"}
+        ``auto`` solves together what shares its train rows; ``sklearn`` fits each by itself.
+    """
+
+    params: Mapping[str, Mapping[str, Any]]
+    scale: str | None
+    unit: str
+    seed: int
+    solver: str
+
+    def of(self, classifier: Classifier) -> dict[str, Any]:
+        """Return what one classifier is fitted with."""
+        scale = self.scale or classifier.scale
+        together = self.solver == "auto" and families.serves(classifier, scale=scale)
+        solver = "together" if together else "sklearn"
+        return {"params": dict(self.params[classifier.name]), "scale": scale, "seed": self.seed, "solver": solver}
+
+
+class _Progress:
+    """Tells how many splits of how many are answered, each number once."""
+
+    def __init__(self, total: int, tell: OnProgress | None) -> None:
+        self._total, self._tell = total, tell
+        self._ended = self._told = 0
+
+    def within(self, count: int, _: int = 0) -> None:
+        """Note that so many splits of the classifier at hand are answered."""
+        done = min(self._ended + count, self._total)
+        if self._tell is not None and done > self._told:
+            self._tell(done, self._total)
+        self._told = max(self._told, done)
+
+    def end(self, count: int) -> None:
+        """Note that a classifier is done, all of its splits answered."""
+        self.within(count)
+        self._ended += count
+
+
 def fit(
     tables: Sequence[Features],
     common: Sequence[str],
     questions: Sequence[Question],
     chosen: Sequence[Classifier],
     *,
-    fixed: Mapping[str, Mapping[str, Any]],
-    scale: str | None,
-    unit: str,
-    seed: int,
+    settings: Settings,
+    kept_in: Path,
     jobs: int | None,
     on_progress: OnProgress | None,
 ) -> list[Cell]:
-    """Fit every classifier on every train side, on all cores, and put the verdicts together by cell."""
+    """Fit every classifier on every train side, on all cores, and put the verdicts together by cell.
+
+    A cell that was finished before is taken from where it is kept.
+    """
     from sklearn.exceptions import ConvergenceWarning
 
-    matrices = [table.X[table.rows_of(common)] for table in tables]
-    triples = list(product(range(len(tables)), questions, chosen))
-    calls = [
-        (classifier, matrices[t], question, split, {"params": fixed[classifier.name], "scale": scale, "seed": seed})
-        for t, question, classifier in triples
-        for split in question.splits
-    ]
+    progress = _Progress(len(tables) * len(chosen) * sum(len(q.splits) for q in questions), on_progress)
+    found = {}
     with warnings.catch_warnings():
         # what did not converge is in the verdict, by name; a warning from a thread names nothing
         warnings.simplefilter("ignore", ConvergenceWarning)
-        verdicts = iter(engine.run(_judge_split, calls, jobs=jobs, on_progress=on_progress))
+        for t, table in enumerate(tables):
+            X = table.X[table.rows_of(common)]
+            for classifier in chosen:
+                verdicts = _verdicts(table, X, questions, classifier, settings.of(classifier), kept_in, jobs, progress)
+                for question, own in zip(questions, verdicts, strict=True):
+                    found[t, question.design.name, classifier.name] = own
+                progress.end(sum(map(len, verdicts)))
     cells = []
-    for t, question, classifier in triples:
-        own = [next(verdicts) for _ in question.splits]
+    for t, question, classifier in product(range(len(tables)), questions, chosen):
+        own = found[t, question.design.name, classifier.name]
         scores = [_score(question, split, verdict) for split, verdict in zip(question.splits, own, strict=True)]
         cells.append(Cell(question.design.name, classifier.name, tables[t].label, scores, own))
     return cells
+
+
+def _verdicts(
+    table: Features,
+    X: np.ndarray,
+    questions: Sequence[Question],
+    classifier: Classifier,
+    settings: dict[str, Any],
+    kept_in: Path,
+    jobs: int | None,
+    progress: _Progress,
+) -> list[list[Verdict]]:
+    """Return the verdicts of one classifier on one feature file, for each question one a split."""
+    keys = [kept.key_of(table, question, classifier=classifier.name, settings=settings) for question in questions]
+    held = [kept.load(kept_in, key) for key in keys]
+    missing = [at for at, own in enumerate(held) if own is None]
+    answer = _together if settings["solver"] == "together" else _each
+    computed = answer(X, [questions[at] for at in missing], classifier, settings, jobs, progress) if missing else []
+    for at, own in zip(missing, computed, strict=True):
+        kept.save(kept_in, keys[at], own)
+        held[at] = own
+    return [own or [] for own in held]
+
+
+def _each(
+    X: np.ndarray,
+    questions: Sequence[Question],
+    classifier: Classifier,
+    settings: Mapping[str, Any],
+    jobs: int | None,
+    progress: _Progress,
+) -> list[list[Verdict]]:
+    """Fit each question and split by itself."""
+    given = {name: settings[name] for name in ("params", "scale", "seed")}
+    calls = [(classifier, X, question, split, given) for question in questions for split in question.splits]
+    verdicts = iter(engine.run(_judge_split, calls, jobs=jobs, on_progress=progress.within))
+    return [[next(verdicts) for _ in question.splits] for question in questions]
+
+
+def _together(
+    X: np.ndarray,
+    questions: Sequence[Question],
+    classifier: Classifier,
+    settings: Mapping[str, Any],
+    jobs: int | None,
+    progress: _Progress,
+) -> list[list[Verdict]]:
+    """Fit all questions of a split as one family, over one matrix of products."""
+    shared = families.Shared(X, scale=settings["scale"])
+    of_split: dict[tuple[int, int], list[tuple[int, Question, folds.Split]]] = {}
+    for number, question in enumerate(questions):
+        for split in question.splits:
+            of_split.setdefault((split.repeat, split.half), []).append((number, question, split))
+    calls = [(classifier, shared, asked, settings) for asked in of_split.values()]
+    answers = engine.run(_judge_family, calls, jobs=jobs, on_progress=lambda n, _: progress.within(n * len(questions)))
+    verdicts: list[list[Verdict]] = [[] for _ in questions]
+    for asked, own in zip(of_split.values(), answers, strict=True):
+        for (number, _, _), verdict in zip(asked, own, strict=True):
+            verdicts[number].append(verdict)
+    return verdicts
+
+
+def _judge_family(
+    classifier: Classifier,
+    shared: families.Shared,
+    asked: Sequence[tuple[int, Question, folds.Split]],
+    settings: Mapping[str, Any],
+) -> list[Verdict]:
+    tasks = [
+        families.Task(
+            question.rows[split.train],
+            question.rows[split.test],
+            question.y[split.train],
+            [question.groups[row] for row in split.train.tolist()],
+        )
+        for _, question, split in asked
+    ]
+    try:
+        return families.judge(classifier, shared, tasks, params=settings["params"], seed=settings["seed"])
+    except families.TaskError as error:
+        _, question, split = asked[error.task]
+        raise _told(question, classifier, split, error.cause) from None
 
 
 def _judge_split(
@@ -94,9 +233,14 @@ def _judge_split(
             **settings,
         )
     except SplitError as error:
-        classes = ", ".join(f"{code} {name!r}" for code, name in enumerate(question.assignment.classes))
-        where = f"{question.design.name}, {classifier.name}, split {split.repeat}x{split.half}"
-        raise SplitError(f"{where} (classes: {classes}): {error}") from None
+        raise _told(question, classifier, split, error) from None
+
+
+def _told(question: Question, classifier: Classifier, split: folds.Split, error: SplitError) -> SplitError:
+    """Return an error with where it came up."""
+    classes = ", ".join(f"{code} {name!r}" for code, name in enumerate(question.assignment.classes))
+    where = f"{question.design.name}, {classifier.name}, split {split.repeat}x{split.half}"
+    return SplitError(f"{where} (classes: {classes}): {error}")
 
 
 def _score(question: Question, split: folds.Split, verdict: Verdict) -> dict[str, float]:

@@ -102,8 +102,9 @@ def missing(
             stale[row] = source
     if moved and 2 * others > held_rows:
         raise CacheMismatch(
-            f"the cache holds features of other data under the name {request.dataset.name!r}, from {moved}: {others} of "
-            f"{held_rows} images here are others; give these data a name of their own with --name, or take another --cache"
+            f"the cache holds features of other data under the name {request.dataset.name!r}, from {moved}: {others} "
+            f"of {held_rows} images here are others; give these data a name of their own with --name, or take another "
+            "--cache"
         )
     return lacking, stale
 

@@ -1,0 +1,249 @@
+"""Families: all the SVMs of a comparison that share their train rows, chosen, fitted and scored together.
+
+One matrix of products (or of distances) between rows serves every split, design, class, inner part and C, because the
+row L2 norm is fitted to nothing. The numbers are those of fitting each by itself (``classifiers.judge``), which stays
+the way for scalers that learn and for ``--solver sklearn``. Knows no files and no networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from featx.classifiers import INNER_PARTS, Classifier, Verdict, scaled
+from featx.errors import SplitError
+from featx.folds import inner_parts
+from featx.linear_svm import DOUBLE_ROWS, MOST_ROWS, Products, balanced, solve
+from featx.metrics import ranking_score
+
+LOSSES = {"svm": "squared_hinge", "svc-linear": "hinge", "svm-rbf": "rbf"}
+
+
+class Task(NamedTuple):
+    """One design on one split.
+
+    Attributes
+    ----------
+    train, test : numpy.ndarray of int64
+        Rows of the shared matrix.
+    y : numpy.ndarray of int64
+        Class codes of the train rows, 0 to c - 1, each present.
+    groups : sequence of str
+        Groups of the train rows, which inner parts may not divide.
+    """
+
+    train: np.ndarray
+    test: np.ndarray
+    y: np.ndarray
+    groups: Sequence[str]
+
+
+class TaskError(Exception):
+    """A search that one task does not allow.
+
+    Attributes
+    ----------
+    task : int
+        Its number.
+    cause : SplitError
+        What is in the way.
+    """
+
+    def __init__(self, task: int, cause: SplitError) -> None:
+        super().__init__(str(cause))
+        self.task = task
+        self.cause = cause
+
+
+class Shared:
+    """The rows of a feature file, scaled by themselves, and the products between all of them where they fit."""
+
+    def __init__(self, X: np.ndarray, *, scale: str) -> None:
+        precision = np.float64 if len(X) <= 2 * DOUBLE_ROWS else np.float32
+        self.X = scaled(X.astype(precision), X[:0].astype(precision), scale=scale)[0]
+        self.matrix = self.X @ self.X.T if len(X) <= MOST_ROWS else None
+
+    def among(self, rows: np.ndarray, *, extra: float) -> Products:
+        """Return the products among some rows."""
+        known = None if self.matrix is None else self.matrix[np.ix_(rows, rows)]
+        return Products(self.X[rows], extra=extra, matrix=known)
+
+    def distances(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Return the squared distances of some rows to others, float64."""
+        squares = np.einsum("ij,ij->i", self.X, self.X, dtype=np.float64)
+        products = self.between(rows, columns).astype(np.float64)
+        return np.maximum(0.0, squares[rows][:, None] + squares[columns] - 2 * products)
+
+    def between(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Return the products of some rows with others."""
+        if self.matrix is not None:
+            return self.matrix[np.ix_(rows, columns)]
+        return self.X[rows] @ self.X[columns].T
+
+
+def serves(classifier: Classifier, *, scale: str) -> bool:
+    """Return whether a classifier's fits can share one matrix under this scaling."""
+    return classifier.name in LOSSES and scale != "standard"
+
+
+def judge(
+    classifier: Classifier, shared: Shared, tasks: Sequence[Task], *, params: Mapping[str, Any], seed: int
+) -> list[Verdict]:
+    """Choose C inside the train rows of each task, fit on all of them, and score its test rows.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        One that :func:`serves`.
+    shared : Shared
+        Rows and products.
+    tasks : sequence of Task
+        The designs of one split: their train rows are mostly the same.
+    params : mapping
+        Hyperparameters that are fixed; what is fixed is not searched.
+    seed : int
+        Seed of the inner parts.
+
+    Returns
+    -------
+    list of Verdict
+        One a task.
+
+    Raises
+    ------
+    TaskError
+        Where a search is due but a class has too few groups for inner parts.
+    """
+    paths = _PATHS[LOSSES[classifier.name]]
+    settings = {**classifier.defaults, **params}
+    grid = classifier.grid["C"]
+    if "C" in params:
+        chosen = [(float(params["C"]), False)] * len(tasks)
+    else:
+        chosen = _chosen(shared, tasks, grid, paths=paths, settings=settings, seed=seed)
+    problems = [_Problem(task.train, task.y, task.test) for task in tasks]
+    longest = max(C for C, _ in chosen)
+    way = sorted({*(C for C, _ in chosen), *(C for C in grid if longest > C and "C" not in params)})
+    found = paths(shared, problems, way, settings)
+    return [
+        Verdict(path.scores[way.index(C)], {**settings, "C": C}, edge, bool(path.converged[way.index(C)]))
+        for path, (C, edge) in zip(found, chosen, strict=True)
+    ]
+
+
+class _Problem(NamedTuple):
+    """Train rows with their codes, and rows to score."""
+
+    train: np.ndarray
+    y: np.ndarray
+    held: np.ndarray
+
+
+class _Path(NamedTuple):
+    """Scores (C, m, c) of a problem's held rows, and for each C whether all of its parts converged."""
+
+    scores: np.ndarray
+    converged: np.ndarray
+
+
+def _chosen(
+    shared: Shared,
+    tasks: Sequence[Task],
+    grid: Sequence[float],
+    *,
+    paths: Callable[..., list[_Path]],
+    settings: Mapping[str, Any],
+    seed: int,
+) -> list[tuple[float, bool]]:
+    """Return the C with the best mean inner AUC of each task, ties to the smallest, and whether it is the largest."""
+    problems: list[_Problem] = []
+    owner = []
+    for number, task in enumerate(tasks):
+        try:
+            parts = inner_parts(task.y, task.groups, k=INNER_PARTS, seed=seed)
+        except SplitError as error:
+            raise TaskError(number, error) from error
+        for part in range(parts.max() + 1):
+            held = parts == part
+            problems.append(_Problem(task.train[~held], task.y[~held], task.train[held]))
+            owner.append((number, task.y[held]))
+    values: list[list[list[float]]] = [[] for _ in tasks]
+    for path, (number, y) in zip(paths(shared, problems, grid, settings), owner, strict=True):
+        values[number].append([ranking_score(y, scores) for scores in path.scores])
+    best = [int(np.argmax(np.round(np.mean(own, axis=0), 9))) for own in values]
+    return [(grid[at], at == len(grid) - 1) for at in best]
+
+
+def _labels(y: np.ndarray) -> np.ndarray:
+    """Return labels -1 and 1: one column for two classes, else one for each class against the rest."""
+    classes = int(y.max()) + 1
+    codes = [1] if classes == 2 else range(classes)
+    return np.column_stack([np.where(y == code, 1.0, -1.0) for code in codes])
+
+
+def _by_class(margins: np.ndarray) -> np.ndarray:
+    """Return one score a class of margins (..., p)."""
+    return np.concatenate([-margins, margins], axis=-1) if margins.shape[-1] == 1 else margins
+
+
+def _linear(loss: str, extra: float) -> Callable[..., list[_Path]]:
+    """Return what solves the problems of a family as the columns of one call."""
+
+    def paths(shared: Shared, problems: Sequence[_Problem], Cs: Sequence[float], _: Mapping[str, Any]) -> list[_Path]:
+        rows = np.unique(np.concatenate([problem.train for problem in problems]))
+        labels = [_labels(problem.y) for problem in problems]
+        Y = np.ones((len(rows), sum(own.shape[1] for own in labels)))
+        used = np.zeros(Y.shape, dtype=bool)
+        spans, start = [], 0
+        for problem, own in zip(problems, labels, strict=True):
+            at, span = np.searchsorted(rows, problem.train), slice(start, start + own.shape[1])
+            Y[at, span], used[at, span] = own, True
+            spans.append(span)
+            start = span.stop
+        found = solve(shared.among(rows, extra=extra), Y, weights=balanced(Y, used), Cs=Cs, loss=loss)
+        told = []
+        for problem, span in zip(problems, spans, strict=True):
+            products = shared.between(problem.held, rows).astype(np.float64)
+            margins = np.stack([products @ coef[:, span] for coef in found.coef]) + found.intercept[:, None, span]
+            told.append(_Path(_by_class(margins), np.asarray(found.converged[:, span].all(1))))
+        return told
+
+    return paths
+
+
+def _rbf(shared: Shared, problems: Sequence[_Problem], Cs: Sequence[float], settings: Mapping[str, Any]) -> list[_Path]:
+    """Solve each problem by libsvm on the kernel that the shared products give."""
+    from sklearn.svm import SVC
+
+    told = []
+    for problem in problems:
+        gamma = _gamma(settings["gamma"], shared.X[problem.train])
+        kernel = np.exp(-gamma * shared.distances(problem.train, problem.train))
+        beside = np.exp(-gamma * shared.distances(problem.held, problem.train))
+        Y = _labels(problem.y)
+        weights = balanced(Y, np.ones_like(Y, dtype=bool))
+        margins = np.empty((len(Cs), len(problem.held), Y.shape[1]))
+        for at, C in enumerate(Cs):
+            for column in range(Y.shape[1]):
+                machine = SVC(kernel="precomputed", C=C, cache_size=500)
+                machine.fit(kernel, Y[:, column], sample_weight=np.ascontiguousarray(weights[:, column]))
+                margins[at, :, column] = beside[:, machine.support_] @ machine.dual_coef_[0] + machine.intercept_[0]
+        told.append(_Path(_by_class(margins), np.ones(len(Cs), dtype=bool)))
+    return told
+
+
+def _gamma(value: float | str, X: np.ndarray) -> float:
+    """Return gamma as scikit-learn's SVC takes it."""
+    if value == "scale":
+        variance = X.var()
+        return 1.0 / (X.shape[1] * variance) if variance else 1.0
+    return 1.0 / X.shape[1] if value == "auto" else float(value)
+
+
+_PATHS: dict[str, Callable[..., list[_Path]]] = {
+    "squared_hinge": _linear("squared_hinge", 1.0),
+    "hinge": _linear("hinge", 0.0),
+    "rbf": _rbf,
+}

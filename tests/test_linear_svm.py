@@ -1,0 +1,164 @@
+"""The linear SVM: the objectives of liblinear and libsvm, solved for every C at once, with a certificate that holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+from sklearn.svm import SVC, LinearSVC
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from featx import linear_svm
+from featx.linear_svc import LinearSVM
+from featx.linear_svm import Products, balanced, solve
+
+PATH = [10.0**power for power in range(-3, 5)]
+
+
+def made(n=90, d=200, *, seed=0, shift=0.4, positive=0.3):
+    """Return unit rows that are not negative, as features of a network are, and labels."""
+    rng = np.random.default_rng(seed)
+    y = np.where(rng.random(n) < positive, 1.0, -1.0)
+    y[:2] = 1, -1
+    X = np.maximum(rng.normal(size=(n, d)) + shift * y[:, None] * (np.arange(d) < d // 5), 0)
+    return X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12), y
+
+
+def squared_hinge(w, b, X, y, weights, C):
+    return 0.5 * (w @ w + b * b) + C * (weights * np.maximum(0, 1 - y * (X @ w + b)) ** 2).sum()
+
+
+def hinge(w, b, X, y, weights, C):
+    return 0.5 * w @ w + C * (weights * np.maximum(0, 1 - y * (X @ w + b))).sum()
+
+
+@pytest.mark.parametrize(("n", "d"), [(90, 200), (150, 30), (40, 3)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_objective_is_liblinears(n, d, weighted):
+    X, y = made(n, d)
+    weights = balanced(y[:, None], np.ones((n, 1), dtype=bool)) if weighted else np.ones((n, 1))
+    found = solve(Products(X, extra=1.0), y[:, None], weights=weights, Cs=PATH)
+    assert found.converged.all()
+    for at, C in enumerate(PATH[:7]):
+        reference = LinearSVC(C=C, tol=1e-9, max_iter=1_000_000, dual=d > n).fit(X, y, sample_weight=weights[:, 0])
+        best = squared_hinge(reference.coef_[0], reference.intercept_[0], X, y, weights[:, 0], C)
+        w, b = found.coef[at, :, 0] @ X, found.intercept[at, 0]
+        assert squared_hinge(w, b, X, y, weights[:, 0], C) == pytest.approx(found.objective[at, 0], rel=1e-9)
+        assert found.objective[at, 0] <= best * (1 + 1e-4)
+        if best > 1e-6:
+            assert abs(roc_auc_score(y, X @ w + b) - roc_auc_score(y, reference.decision_function(X))) < 1e-3
+
+
+@pytest.mark.parametrize(("n", "d"), [(90, 200), (150, 30)])
+def test_the_hinge_is_libsvms(n, d):
+    X, y = made(n, d)
+    weights = balanced(y[:, None], np.ones((n, 1), dtype=bool))
+    found = solve(Products(X), y[:, None], weights=weights, Cs=PATH, loss="hinge")
+    for at, C in enumerate(PATH[:6]):
+        reference = SVC(kernel="linear", C=C, tol=1e-7, class_weight="balanced").fit(X, y)
+        best = hinge(reference.coef_[0], reference.intercept_[0], X, y, weights[:, 0], C)
+        w, b = found.coef[at, :, 0] @ X, found.intercept[at, 0]
+        assert hinge(w, b, X, y, weights[:, 0], C) == pytest.approx(best, rel=1e-4)
+        np.testing.assert_allclose(found.margins[at, :, 0], X @ w + b, atol=1e-9)
+
+
+def test_a_separating_solution_is_not_computed_again():
+    X, y = made(60, 300, shift=1.0)
+    found = solve(Products(X), y[:, None], weights=np.ones((60, 1)), Cs=PATH, loss="hinge")
+    assert found.work["libsvm"] < len(PATH)
+    assert (found.coef[-1] == found.coef[-2]).all() and found.converged.all()
+
+
+def test_columns_do_not_disturb_each_other():
+    X, y = made(80, 120)
+    other = np.roll(y, 7)
+    weights = np.ones((80, 2))
+    weights[:20, 1] = 0
+    both = solve(Products(X, extra=1.0), np.stack([y, other], axis=1), weights=weights, Cs=[0.1, 10.0])
+    alone = solve(Products(X[20:], extra=1.0), other[20:, None], weights=np.ones((60, 1)), Cs=[0.1, 10.0])
+    np.testing.assert_allclose(both.objective[:, 1], alone.objective[:, 0], rtol=1e-5)
+    np.testing.assert_allclose(both.margins[:, 20:, 1], alone.margins[:, :, 0], atol=5e-3)
+    assert (both.coef[:, :20, 1] == 0).all()
+
+
+def test_margins_are_those_of_every_row_also_of_rows_left_out():
+    X, y = made(50, 70)
+    weights = np.ones((50, 1))
+    weights[30:] = 0
+    found = solve(Products(X, extra=1.0), y[:, None], weights=weights, Cs=[1.0])
+    w, b = found.coef[0, :, 0] @ X, found.intercept[0, 0]
+    np.testing.assert_allclose(found.margins[0, :, 0], X @ w + b, atol=1e-9)
+
+
+def test_conjugate_gradients_and_rows_without_a_matrix_give_the_same(monkeypatch):
+    X, y = made(120, 90)
+    direct = solve(Products(X, extra=1.0), y[:, None], weights=np.ones((120, 1)), Cs=PATH[:4])
+    monkeypatch.setattr(linear_svm, "FACTORED", 5)
+    steps = solve(Products(X, extra=1.0), y[:, None], weights=np.ones((120, 1)), Cs=PATH[:4])
+    assert steps.work["factored"] == 0 and steps.converged.all()
+    np.testing.assert_allclose(steps.objective, direct.objective, rtol=1e-4)
+    monkeypatch.setattr(linear_svm, "MOST_ROWS", 10)
+    monkeypatch.setattr(linear_svm, "DOUBLE_ROWS", 10)
+    rows = Products(X, extra=1.0)
+    assert rows._matrix is None
+    single = solve(rows, y[:, None], weights=np.ones((120, 1)), Cs=PATH[:4])
+    np.testing.assert_allclose(single.objective, direct.objective, rtol=1e-4)
+
+
+def test_a_false_certificate_is_seen(monkeypatch):
+    X, y = made(60, 80)
+    monkeypatch.setattr(linear_svm, "STEPS", 1)
+    found = solve(Products(X, extra=1.0), y[:, None], weights=np.ones((60, 1)), Cs=[100.0])
+    best = solve_fully(X, y)
+    assert not found.converged.any()
+    assert (found.objective[0, 0] - best) / found.objective[0, 0] <= found.gap[0, 0] + 1e-12
+
+
+def solve_fully(X, y):
+    reference = LinearSVC(C=100.0, tol=1e-10, max_iter=1_000_000).fit(X, y)
+    return squared_hinge(reference.coef_[0], reference.intercept_[0], X, y, np.ones(len(y)), 100.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.floats(-3, 4), st.integers(5, 60), st.integers(1, 80), st.floats(0, 1.5))
+def test_the_gap_bounds_the_distance_from_the_best(seed, power, n, d, shift):
+    X, y = made(n, d, seed=seed, shift=shift)
+    found = solve(Products(X, extra=1.0), y[:, None], weights=np.ones((n, 1)), Cs=[10.0**power])
+    assert found.gap[0, 0] >= -1e-9
+    assert found.converged.all()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 1000))
+def test_mirrored_labels_mirror_the_margins(seed):
+    X, y = made(40, 30, seed=seed)
+    found = solve(Products(X, extra=1.0), np.stack([y, -y], axis=1), weights=np.ones((40, 2)), Cs=[1.0])
+    np.testing.assert_allclose(found.margins[0, :, 0], -found.margins[0, :, 1], atol=1e-9)
+
+
+def test_balanced_weights_are_scikit_learns():
+    from sklearn.utils.class_weight import compute_sample_weight
+
+    _, y = made(50)
+    used = np.ones((50, 1), dtype=bool)
+    used[40:] = False
+    weights = balanced(y[:, None], used)
+    np.testing.assert_allclose(weights[:40, 0], compute_sample_weight("balanced", y[:40]))
+    assert (weights[40:] == 0).all()
+
+
+@parametrize_with_checks([LinearSVM(), LinearSVM(C=0.1, class_weight="balanced")])
+def test_it_is_a_scikit_learn_estimator(estimator, check):
+    check(estimator)
+
+
+def test_it_drops_in_for_linear_svc():
+    X, y = made(100, 60)
+    codes = np.where(y > 0, "mel", np.where(np.arange(100) % 2, "nv", "bcc"))
+    own, reference = LinearSVM(C=0.5).fit(X, codes), LinearSVC(C=0.5, tol=1e-9, max_iter=1_000_000).fit(X, codes)
+    np.testing.assert_allclose(own.coef_, reference.coef_, atol=1e-3)
+    np.testing.assert_allclose(own.intercept_, reference.intercept_, atol=1e-3)
+    assert (own.predict(X) == reference.predict(X)).all()
+    assert (own.gap_ < 1e-5).all()
