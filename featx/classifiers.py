@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from featx.errors import UsageError, suggestion
-from featx.folds import inner_parts
+from featx.errors import SplitError, UsageError, suggestion
+from featx.folds import Inner, inner_splits
 from featx.metrics import ranking_score
 from featx.shelf import Shelf
 
@@ -72,12 +72,22 @@ class Verdict(NamedTuple):
         Whether one was chosen at the last value of its grid (the simplest end is no limit of the search).
     converged : bool
         False where a solver stopped at its limit of iterations.
+    inner : numpy.ndarray of float64, shape (n, c), optional
+        Scores of the train rows by fits of the same hyperparameters that did not see them: the mean over the inner
+        splits that held a row back, NaN where none did. None where nothing was held back.
+    inner_score : float or None
+        Mean inner AUC of what was chosen.
+    inner_scheme : str
+        How the inner splits were drawn; empty where there were none.
     """
 
     scores: np.ndarray
     chosen: dict[str, Any]
     at_edge: bool
     converged: bool
+    inner: np.ndarray | None = None
+    inner_score: float | None = None
+    inner_scheme: str = ""
 
 
 def judge(
@@ -90,6 +100,8 @@ def judge(
     params: Mapping[str, Any] | None = None,
     scale: str | None = None,
     seed: int = 0,
+    inner: str = "kfold",
+    hold_back: bool = False,
 ) -> Verdict:
     """Choose hyperparameters inside the train rows, fit on all of them, and score the test rows.
 
@@ -111,6 +123,10 @@ def judge(
         The classifier's own by default.
     seed : int
         Seed of the inner parts and of the estimator.
+    inner : {"kfold", "shuffle10"}
+        The inner splits.
+    hold_back : bool
+        Whether to score the train rows by inner fits too where nothing has to be chosen, if there are groups enough.
 
     Raises
     ------
@@ -125,9 +141,10 @@ def judge(
         X, X_test = scaled(X, X_test, scale=scale)
         scale = "none"
         X, X_test = _in_span(X, X_test) if classifier.linear else (X, X_test)
-    chosen, at_edge = _choose(classifier, X, y, groups, params=params, scale=scale, seed=seed)
-    scores, converged = _fit_and_score(classifier, X, y, X_test, params=chosen, scale=scale, seed=seed)
-    return Verdict(scores, chosen, at_edge, converged)
+    choice = _choose(classifier, X, y, groups, params=params, scale=scale, seed=seed, inner=inner,
+                     hold_back=hold_back)  # fmt: skip
+    scores, converged = _fit_and_score(classifier, X, y, X_test, params=choice.params, scale=scale, seed=seed)
+    return Verdict(scores, choice.params, choice.at_edge, converged, choice.inner, choice.score, choice.scheme)
 
 
 def fixed_params(texts: Sequence[str], classifiers: Sequence[Classifier]) -> dict[str, dict[str, Any]]:
@@ -207,6 +224,14 @@ def scaled(X: np.ndarray, X_test: np.ndarray, *, scale: str) -> tuple[np.ndarray
     return X, X_test
 
 
+class _Choice(NamedTuple):
+    params: dict[str, Any]
+    at_edge: bool
+    inner: np.ndarray | None
+    score: float | None
+    scheme: str
+
+
 def _choose(
     classifier: Classifier,
     X: np.ndarray,
@@ -216,46 +241,81 @@ def _choose(
     params: dict[str, Any],
     scale: str,
     seed: int,
-) -> tuple[dict[str, Any], bool]:
-    """Return the hyperparameters with the best mean inner AUC, ties to the simplest, and whether one is at its edge."""
+    inner: str,
+    hold_back: bool,
+) -> _Choice:
+    """Return the hyperparameters with the best mean inner AUC, ties to the simplest, and what the inner splits say."""
     grid = [(name, values) for name, values in classifier.grid.items() if name not in params]
     base = {**classifier.defaults, **params}
     _refuse_more_than_rows(classifier, params, rows=len(X))
-    if not grid:
-        return base, False
-    (name, values), *more = grid
-    if more:
+    if len(grid) > 1:
         raise UsageError(f"{classifier.name} searches more than one hyperparameter at once")
-    parts = inner_parts(y, groups, k=INNER_PARTS, seed=seed)
-    fewest = len(y) - np.bincount(parts).max()
-    values = tuple(value for value in values if name not in classifier.counts_rows or value <= fewest)
-    means = [
-        np.mean([_inner_score(classifier, X, y, parts == part, params={**base, name: value}, scale=scale, seed=seed)
-                 for part in range(parts.max() + 1)])
-        for value in values
-    ]  # fmt: skip
-    best = int(np.argmax(np.round(means, 9)))
-    return {**base, name: values[best]}, best == len(values) - 1
+    splits = None
+    if grid or hold_back:
+        splits = inner_splits_if(y, groups, needed=bool(grid), scheme=inner, seed=seed)
+    if splits is None:
+        return _Choice(base, False, None, None, "")
+    candidates = [base]
+    if grid:
+        ((name, values),) = grid
+        fewest = len(y) - max(int(held.sum()) for held in splits.held)
+        usable = [value for value in values if name not in classifier.counts_rows or value <= fewest]
+        candidates = [{**base, name: value} for value in usable]
+    told = [_inner(classifier, X, y, splits, params=one, scale=scale, seed=seed) for one in candidates]
+    best = int(np.argmax(np.round([score for _, score in told], 9)))
+    return _Choice(candidates[best], bool(grid) and best == len(candidates) - 1, *told[best], splits.scheme)
+
+
+def inner_splits_if(y: np.ndarray, groups: Sequence[str], *, needed: bool, scheme: str, seed: int) -> Inner | None:
+    """Return the inner splits; None where a class has too few groups and nothing has to be chosen.
+
+    Raises
+    ------
+    SplitError
+        Where a class has too few groups, and they are needed.
+    """
+    try:
+        return inner_splits(y, groups, scheme=scheme, k=INNER_PARTS, seed=seed)
+    except SplitError:
+        if needed:
+            raise
+        return None
+
+
+def _inner(
+    classifier: Classifier,
+    X: np.ndarray,
+    y: np.ndarray,
+    splits: Inner,
+    *,
+    params: dict[str, Any],
+    scale: str,
+    seed: int,
+) -> tuple[np.ndarray, float]:
+    """Return the scores of the rows by fits that did not see them, and the mean inner AUC."""
+    each = [
+        _fit_and_score(classifier, X[~held], y[~held], X[held], params=params, scale=scale, seed=seed)[0]
+        for held in splits.held
+    ]
+    score = float(np.mean([ranking_score(y[held], scores) for held, scores in zip(splits.held, each, strict=True)]))
+    return out_of_fold(splits, each), score
+
+
+def out_of_fold(splits: Inner, scores: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the mean score of each row over the inner splits that held it back, float64 (n, c); NaN where none did."""
+    total = np.zeros((len(splits.held[0]), scores[0].shape[1]))
+    count = np.zeros(len(total))
+    for held, own in zip(splits.held, scores, strict=True):
+        total[held] += own
+        count[held] += 1
+    with np.errstate(invalid="ignore"):
+        return total / count[:, None]
 
 
 def _refuse_more_than_rows(classifier: Classifier, params: Mapping[str, Any], *, rows: int) -> None:
     for name in classifier.counts_rows:
         if params.get(name, 0) > rows:
             raise UsageError(f"--param {name}={params[name]}: a train side has {rows} rows only; take fewer")
-
-
-def _inner_score(
-    classifier: Classifier,
-    X: np.ndarray,
-    y: np.ndarray,
-    held: np.ndarray,
-    *,
-    params: dict[str, Any],
-    scale: str,
-    seed: int,
-) -> float:
-    scores, _ = _fit_and_score(classifier, X[~held], y[~held], X[held], params=params, scale=scale, seed=seed)
-    return ranking_score(y[held], scores)
 
 
 def _fit_and_score(

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from featx.classifiers import INNER_PARTS, Classifier, Verdict, scaled
+from featx.classifiers import Classifier, Verdict, inner_splits_if, out_of_fold, scaled
 from featx.errors import SplitError
-from featx.folds import inner_parts
+from featx.folds import Inner
 from featx.linear_svm import DOUBLE_ROWS, MOST_ROWS, Products, balanced, solve
 from featx.metrics import ranking_score
 
@@ -89,7 +89,14 @@ def serves(classifier: Classifier, *, scale: str) -> bool:
 
 
 def judge(
-    classifier: Classifier, shared: Shared, tasks: Sequence[Task], *, params: Mapping[str, Any], seed: int
+    classifier: Classifier,
+    shared: Shared,
+    tasks: Sequence[Task],
+    *,
+    params: Mapping[str, Any],
+    seed: int,
+    inner: str = "kfold",
+    hold_back: bool = False,
 ) -> list[Verdict]:
     """Choose C inside the train rows of each task, fit on all of them, and score its test rows.
 
@@ -104,7 +111,11 @@ def judge(
     params : mapping
         Hyperparameters that are fixed; what is fixed is not searched.
     seed : int
-        Seed of the inner parts.
+        Seed of the inner splits.
+    inner : {"kfold", "shuffle10"}
+        The inner splits.
+    hold_back : bool
+        As of :func:`featx.classifiers.judge`.
 
     Returns
     -------
@@ -118,19 +129,34 @@ def judge(
     """
     paths = _PATHS[LOSSES[classifier.name]]
     settings = {**classifier.defaults, **params}
-    grid = classifier.grid["C"]
-    if "C" in params:
-        chosen = [(float(params["C"]), False)] * len(tasks)
-    else:
-        chosen = _chosen(shared, tasks, grid, paths=paths, settings=settings, seed=seed)
+    fixed = "C" in params
+    grid = (float(params["C"]),) if fixed else classifier.grid["C"]
+    chosen = [_Choice(grid[0], False, None, None, "")] * len(tasks)
+    if hold_back or not fixed:
+        chosen = _chosen(shared, tasks, grid, paths=paths, settings=settings, seed=seed, inner=inner)
     problems = [_Problem(task.train, task.y, task.test) for task in tasks]
-    longest = max(C for C, _ in chosen)
-    way = sorted({*(C for C, _ in chosen), *(C for C in grid if longest > C and "C" not in params)})
+    longest = max(choice.C for choice in chosen)
+    way = [C for C in grid if longest >= C]
     found = paths(shared, problems, way, settings)
-    return [
-        Verdict(path.scores[way.index(C)], {**settings, "C": C}, edge, bool(path.converged[way.index(C)]))
-        for path, (C, edge) in zip(found, chosen, strict=True)
-    ]
+    verdicts = []
+    for path, choice in zip(found, chosen, strict=True):
+        at = way.index(choice.C)
+        told = {**settings, "C": choice.C}
+        certain = bool(path.converged[at])
+        verdicts.append(
+            Verdict(path.scores[at], told, choice.at_edge, certain, choice.inner, choice.score, choice.scheme)
+        )
+    return verdicts
+
+
+class _Choice(NamedTuple):
+    """The C of a task, whether it is the largest of its grid, and what the inner splits say of it."""
+
+    C: float
+    at_edge: bool
+    inner: np.ndarray | None
+    score: float | None
+    scheme: str
 
 
 class _Problem(NamedTuple):
@@ -156,24 +182,40 @@ def _chosen(
     paths: Callable[..., list[_Path]],
     settings: Mapping[str, Any],
     seed: int,
-) -> list[tuple[float, bool]]:
-    """Return the C with the best mean inner AUC of each task, ties to the smallest, and whether it is the largest."""
-    problems: list[_Problem] = []
-    owner = []
-    for number, task in enumerate(tasks):
-        try:
-            parts = inner_parts(task.y, task.groups, k=INNER_PARTS, seed=seed)
-        except SplitError as error:
-            raise TaskError(number, error) from error
-        for part in range(parts.max() + 1):
-            held = parts == part
-            problems.append(_Problem(task.train[~held], task.y[~held], task.train[held]))
-            owner.append((number, task.y[held]))
-    values: list[list[list[float]]] = [[] for _ in tasks]
-    for path, (number, y) in zip(paths(shared, problems, grid, settings), owner, strict=True):
-        values[number].append([ranking_score(y, scores) for scores in path.scores])
-    best = [int(np.argmax(np.round(np.mean(own, axis=0), 9))) for own in values]
-    return [(grid[at], at == len(grid) - 1) for at in best]
+    inner: str,
+) -> list[_Choice]:
+    """Return the C with the best mean inner AUC of each task, ties to the smallest."""
+    searched = len(grid) > 1
+    drawn = [_inner_splits(number, task, inner, seed, needed=searched) for number, task in enumerate(tasks)]
+    problems = [
+        _Problem(task.train[~held], task.y[~held], task.train[held])
+        for task, splits in zip(tasks, drawn, strict=True)
+        for held in (splits.held if splits else ())
+    ]
+    found = iter(paths(shared, problems, grid, settings) if problems else ())
+    chosen = []
+    for task, splits in zip(tasks, drawn, strict=True):
+        if splits is None:
+            chosen.append(_Choice(grid[0], False, None, None, ""))
+            continue
+        own = [next(found).scores for _ in splits.held]
+        values = [
+            [ranking_score(task.y[held], scores) for scores in path]
+            for held, path in zip(splits.held, own, strict=True)
+        ]
+        means = np.mean(values, axis=0)
+        best = int(np.argmax(np.round(means, 9)))
+        told = out_of_fold(splits, [path[best] for path in own])
+        edge = searched and best == len(grid) - 1
+        chosen.append(_Choice(grid[best], edge, told, float(means[best]), splits.scheme))
+    return chosen
+
+
+def _inner_splits(number: int, task: Task, inner: str, seed: int, *, needed: bool) -> Inner | None:
+    try:
+        return inner_splits_if(task.y, task.groups, needed=needed, scheme=inner, seed=seed)
+    except SplitError as error:
+        raise TaskError(number, error) from error
 
 
 def _labels(y: np.ndarray) -> np.ndarray:

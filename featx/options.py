@@ -175,6 +175,13 @@ fit_options = together(
     diagnoses("--positive", "Diagnoses of the positive class: a design of your own."),
     diagnoses("--negative", "Diagnoses of the negative class."),
     diagnoses("--drop", "Diagnoses that a design of your own leaves out."),
+    choice(
+        "--inner",
+        "kfold",
+        "shuffle10",
+        default="kfold",
+        text="How C and the like are chosen inside each train half: 3 grouped parts, or the paper's ten draws.",
+    ),
     choice("--solver", "auto", "sklearn", default="auto", text="auto solves SVMs that share train rows together."),
     out_option,
     click.option("--jobs", type=click.IntRange(min=1), help="Threads [all cores]."),

@@ -15,7 +15,7 @@ from typing import Any
 from featx import designs, runs
 from featx.cache.places import Places
 from featx.classifiers import CLASSIFIERS, SCALES, fixed_params
-from featx.comparison.cells import SOLVERS, Cell, Settings, fit
+from featx.comparison.cells import INNER, SOLVERS, Cell, Settings, fit
 from featx.comparison.question import (
     Question,
     common_samples,
@@ -93,6 +93,7 @@ def compare(
     out: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
     solver: str = "auto",
+    inner: str = "kfold",
     verb: str = "compare",
     on_progress: OnProgress | None = None,
 ) -> Comparison:
@@ -127,6 +128,9 @@ def compare(
         Threads; all cores by default.
     solver : {"auto", "sklearn"}
         ``auto`` solves together all SVMs that share their train rows; ``sklearn`` fits each by itself.
+    inner : {"kfold", "shuffle10"}
+        How hyperparameters are chosen inside each train half: three grouped parts, or ten draws of a tenth (by group),
+        as in Menegola et al. (2017).
     verb : str
         What the run is called in its record.
     on_progress : callable, optional
@@ -147,6 +151,8 @@ def compare(
     chosen = list({CLASSIFIERS.canonical(name): CLASSIFIERS[name] for name in classifiers}.values())
     if scale is not None and scale not in SCALES:
         raise UsageError(f"--scale takes {', '.join(SCALES)}; {scale!r} came")
+    if inner not in INNER:
+        raise UsageError(f"--inner takes {', '.join(INNER)}; {inner!r} came")
     if solver not in SOLVERS:
         raise UsageError(f"--solver takes {', '.join(SOLVERS)}; {solver!r} came")
     fixed = fixed_params(params, chosen)
@@ -161,7 +167,7 @@ def compare(
     notes += [*twins_told(tables[0]), *plan.notes, *unused_told(questions, plan)]
     if out is not None:  # what cannot be written to is told before hours of work, not after
         runs.folder_for(out, runs=places.runs, run_id="").mkdir(parents=True, exist_ok=True)
-    how = Settings(fixed, scale, unit, seed, solver)
+    how = Settings(fixed, scale, unit, seed, solver, inner)
     cells = fit(
         tables, common, questions, chosen, settings=how, kept_in=places.cells, jobs=jobs, on_progress=on_progress
     )
@@ -178,6 +184,7 @@ def compare(
         "folds": {"file": str(plan_path), "scheme": plan.scheme, "seed": plan.seed, "digest": plan.digest},
         "seed": seed,
         "unit": unit,
+        "inner": inner,
         "near_duplicates": {"mode": near_duplicates, "pairs": [pair._asdict() for pair in pairs]},
     }
     dataset = tables[0].dataset

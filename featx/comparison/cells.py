@@ -23,6 +23,7 @@ from featx.matrix import Features
 from featx.metrics import evaluate
 
 SOLVERS = ("auto", "sklearn")
+INNER = ("kfold", "shuffle10")
 
 
 class Cell(NamedTuple):
@@ -64,6 +65,8 @@ class Settings(NamedTuple):
         Seed of inner parts and estimators.
     solver : {"auto", "sklearn"}
         ``auto`` solves together what shares its train rows; ``sklearn`` fits each by itself.
+    inner : {"kfold", "shuffle10"}
+        How hyperparameters are chosen inside a train half.
     """
 
     params: Mapping[str, Mapping[str, Any]]
@@ -71,13 +74,20 @@ class Settings(NamedTuple):
     unit: str
     seed: int
     solver: str
+    inner: str
 
     def of(self, classifier: Classifier) -> dict[str, Any]:
         """Return what one classifier is fitted with."""
         scale = self.scale or classifier.scale
         together = self.solver == "auto" and families.serves(classifier, scale=scale)
         solver = "together" if together else "sklearn"
-        return {"params": dict(self.params[classifier.name]), "scale": scale, "seed": self.seed, "solver": solver}
+        return {
+            "params": dict(self.params[classifier.name]),
+            "scale": scale,
+            "seed": self.seed,
+            "solver": solver,
+            "inner": self.inner,
+        }
 
 
 class _Progress:
@@ -168,7 +178,7 @@ def _each(
     progress: _Progress,
 ) -> list[list[Verdict]]:
     """Fit each question and split by itself."""
-    given = {name: settings[name] for name in ("params", "scale", "seed")}
+    given = {name: settings[name] for name in ("params", "scale", "seed", "inner")}
     calls = [(classifier, X, question, split, given) for question in questions for split in question.splits]
     verdicts = iter(engine.run(_judge_split, calls, jobs=jobs, on_progress=progress.within))
     return [[next(verdicts) for _ in question.splits] for question in questions]
@@ -213,7 +223,8 @@ def _judge_family(
         for _, question, split in asked
     ]
     try:
-        return families.judge(classifier, shared, tasks, params=settings["params"], seed=settings["seed"])
+        given = {name: settings[name] for name in ("params", "seed", "inner")}
+        return families.judge(classifier, shared, tasks, hold_back=True, **given)
     except families.TaskError as error:
         _, question, split = asked[error.task]
         raise _told(question, classifier, split, error.cause) from None
@@ -230,6 +241,7 @@ def _judge_split(
             y=question.y[split.train],
             groups=[question.groups[row] for row in split.train],
             X_test=X[question.rows[split.test]],
+            hold_back=True,
             **settings,
         )
     except SplitError as error:

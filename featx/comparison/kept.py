@@ -42,9 +42,11 @@ def key_of(table: Features, question: Question, *, classifier: str, settings: Ma
 
 def save(folder: Path, key: str, verdicts: Sequence[Verdict]) -> None:
     """Keep the verdicts of a cell, one a split."""
-    facts = [{"chosen": v.chosen, "at_edge": v.at_edge, "converged": v.converged} for v in verdicts]
+    plain = ("chosen", "at_edge", "converged", "inner_score", "inner_scheme")
+    facts = [{name: getattr(verdict, name) for name in plain} for verdict in verdicts]
     stream = io.BytesIO()
     scores = {f"scores{number}": verdict.scores for number, verdict in enumerate(verdicts)}
+    scores |= {f"inner{number}": verdict.inner for number, verdict in enumerate(verdicts) if verdict.inner is not None}
     np.savez(stream, facts=np.array(json.dumps(facts)), **scores)  # type: ignore[arg-type]
     atomic.write_bytes(folder / f"{key[:32]}.npz", stream.getvalue())
 
@@ -56,8 +58,12 @@ def load(folder: Path, key: str) -> list[Verdict] | None:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as held:
             facts = json.loads(str(held["facts"]))
             return [
-                Verdict(held[f"scores{number}"], one["chosen"], one["at_edge"], one["converged"])
+                Verdict(
+                    scores=held[f"scores{number}"],
+                    inner=held.get(f"inner{number}"),
+                    **one,
+                )
                 for number, one in enumerate(facts)
             ]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
         return None

@@ -13,19 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from featx.errors import SplitError, UsageError, suggestion
-from featx.folds.drawing import deal, halvings, holdout, inner_parts, kfold
+from featx.folds.drawing import Inner, deal, halvings, holdout, inner_parts, inner_splits, kfold
 from featx.folds.given import by_part, official, released
 from featx.folds.plan import Folds, Split, check, join_groups, load, refuse_straddling, save
 from featx.provenance import digest_json
 
 __all__ = [
     "Folds",
+    "Inner",
     "Split",
     "check",
     "deal",
     "draw",
     "drawn_once",
     "inner_parts",
+    "inner_splits",
     "join_groups",
     "load",
     "refuse_straddling",

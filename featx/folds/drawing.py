@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from featx.errors import SplitError, UsageError
 from featx.folds.plan import Split, canonical
 
 ATTEMPTS = 100
+TENTHS = 10  # inner draws of Menegola et al. (2017)
 
 
 def deal(
@@ -87,6 +89,66 @@ def inner_parts(y: np.ndarray, groups: Sequence[str], *, k: int, seed: int) -> n
         if all(set(y[parts != part]) == set(y[parts == part]) == set(y) for part in range(k)):
             return parts
     raise SplitError("no inner split has every class on both sides; fix the hyperparameter with --param (C=1)")
+
+
+class Inner(NamedTuple):
+    """How hyperparameters are chosen inside a train half.
+
+    Attributes
+    ----------
+    held : list of numpy.ndarray of bool, shape (n,)
+        The rows that each inner split holds back.
+    scheme : str
+        What was drawn: ``kfold`` or ``shuffle10``; another than was asked for where that was not possible.
+    """
+
+    held: list[np.ndarray]
+    scheme: str
+
+
+def inner_splits(y: np.ndarray, groups: Sequence[str], *, scheme: str, k: int, seed: int) -> Inner:
+    """Return the inner splits of a train half: grouped parts, or ten draws of a tenth as in Menegola et al. (2017).
+
+    Their draws hold back a tenth of the images; these hold back whole groups. Where ten draws with at least two rows of
+    each class on both sides cannot be had, the grouped parts are taken instead, and ``scheme`` says so.
+
+    Parameters
+    ----------
+    y : numpy.ndarray of int, shape (n,)
+        Class codes.
+    groups : sequence of str, length n
+        What may not be divided.
+    scheme : {"kfold", "shuffle10"}
+        Grouped parts, or ten draws.
+    k : int
+        How many parts.
+    seed : int
+        Same input, same seed, same splits.
+
+    Raises
+    ------
+    SplitError
+        As :func:`inner_parts`.
+    """
+    if scheme == "shuffle10" and (drawn := _tenths(np.asarray(y), groups, seed=seed)):
+        return Inner(drawn, "shuffle10")
+    parts = inner_parts(y, groups, k=k, seed=seed)
+    return Inner([parts == part for part in range(parts.max() + 1)], "kfold")
+
+
+def _tenths(y: np.ndarray, groups: Sequence[str], *, seed: int) -> list[np.ndarray]:
+    """Return ten masks of a tenth of the rows, or none where one of them cannot be had."""
+    rng = np.random.default_rng(seed)
+    words = y.astype(str).tolist()
+    drawn: list[np.ndarray] = []
+    for _ in range(ATTEMPTS):
+        held = deal(groups, words, shares=[0.9, 0.1], rng=rng) == 1
+        sides = [np.bincount(y[side], minlength=y.max() + 1) for side in (held, ~held)]
+        if min(counts.min() for counts in sides) >= 2:
+            drawn.append(held)
+        if len(drawn) == TENTHS:
+            return drawn
+    return []
 
 
 def halvings(groups: Sequence[str], strata: Sequence[str], *, repeats: int, seed: int) -> list[Split]:
