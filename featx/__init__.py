@@ -10,10 +10,11 @@ from typing import Any
 _HOMES = {
     "FeatxError": "featx.errors",
     "compare": "featx.comparison",
+    "evaluate": "featx.evaluation",
     "extract": "featx.extraction",
     "load_features": "featx.matrix",
 }
-__all__ = ["FeatxError", "compare", "extract", "load_features"]
+__all__ = ["FeatxError", "compare", "evaluate", "extract", "load_features"]
 
 
 def __getattr__(name: str) -> Any:

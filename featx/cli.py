@@ -23,6 +23,7 @@ from featx.options import (
     cache_option,
     data_argument,
     dataset_options,
+    evaluate_options,
     fit_options,
     names,
     quiet_options,
@@ -202,6 +203,61 @@ def _last_of(data: Path | None, places: Any) -> list[Path]:
 
 
 @main.command()
+@data_argument
+@click.option(
+    "--clf",
+    "classifiers",
+    multiple=True,
+    callback=names,
+    default=("svm,rf,tree",),
+    show_default=True,
+    help="Classifiers, with commas between.",
+)
+@click.option(
+    "--design",
+    "designs",
+    multiple=True,
+    callback=names,
+    default=("mel-vs-benign",),
+    show_default=True,
+    help="Designs, with commas between: names or YAML files.",
+)
+@evaluate_options
+@cache_option
+@quiet_options
+def evaluate(
+    *, data: Path | None, features: Path | None, cache: Path | None, quiet: bool, verbose: bool, **options: Any
+) -> None:
+    """Train on one feature file and test on another's rows: external validation.
+
+    Trains on the features that were extracted last, or those of DATA, or --features; tests on --test. Images, groups
+    and near-duplicates that both hold are refused.
+    """
+    from featx.cache.places import Places
+    from featx.evaluation import evaluate, only
+
+    typed = click.get_current_context().get_parameter_source("data") is click.core.ParameterSource.COMMANDLINE
+    if features and typed:
+        raise UsageError("DATA and --features both say what is trained on; give one of them")
+    chosen = features or only(_last_of(data, Places.at(cache)))
+    if not quiet:
+        click.echo(f"train: {chosen}\ntest: {options['test']}", err=True)
+    with _progress("evaluate", unit="fit", quiet=quiet) as bar:
+        found = evaluate(chosen, cache=cache, on_progress=bar, **options)
+    _tell_evaluation(found, quiet=quiet, verbose=verbose)
+
+
+def _tell_evaluation(found: Any, *, quiet: bool, verbose: bool) -> None:
+    from featx.description import evaluation_told
+
+    for note in found.notes:
+        click.echo(f"Note: {note}", err=True)
+    click.echo(evaluation_told(found, verbose=verbose))
+    if not quiet:
+        click.echo(f"written: {found.folder}/run.json, scores.csv, predictions.csv, clinical.csv and more", err=True)
+
+
+@main.command()
 @click.argument("features", required=False, type=click.Path(path_type=Path))
 @click.option("--backbone", help="List the layers of a network with their shapes.")
 @click.option("--size", type=int, help="Side of the image in pixels, for shapes.")
@@ -359,4 +415,4 @@ def _tell_comparison(found: Any, *, quiet: bool, verbose: bool) -> None:
         click.echo(f"Note: {note}", err=True)
     click.echo(comparison_told(found, verbose=verbose))
     if not quiet:
-        click.echo(f"written: {found.folder}/run.json, scores.csv, predictions.csv", err=True)
+        click.echo(f"written: {found.folder}/run.json, scores.csv, predictions.csv, clinical.csv and more", err=True)

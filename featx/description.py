@@ -8,19 +8,26 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 
+from featx import evaluation, significance
 from featx.audit import Audit
 from featx.backbones import BACKBONES
 from featx.cache import FeatureFile
 from featx.cache.places import Places
 from featx.classifiers import CLASSIFIERS
 from featx.comparison import Cell, Comparison, Question
+from featx.comparison.certainty import CHOSEN, Judged, Pair
+from featx.comparison.clinic import clinic_told
+from featx.comparison.tables import winners_told
 from featx.datasets import ADAPTERS, SYNTHETIC, Dataset, from_table
 from featx.extraction import Extraction
 from featx.metrics import main_metric
 from featx.provenance import environment
+from featx.significance import Interval
 
+PAIRS = 6  # differences shown of a design without --verbose
 BESIDE = {
     2: ("average_precision", "balanced_accuracy", "sensitivity", "specificity"),
     3: ("auc_ovr", "average_precision", "balanced_accuracy", "f1_macro"),
@@ -72,6 +79,8 @@ def comparison_told(found: Comparison, *, verbose: bool = False) -> str:
     about = (found.title, f"{folds['scheme']} folds, seed {folds['seed']}", found.grouping, f"scored by {found.unit}")
     head = " · ".join(about)
     blocks = [head, *(_design_block(found, question, verbose=verbose) for question in found.questions)]
+    if verbose:
+        blocks.append(clinic_told(found.clinic))
     blocks.append(_footnotes(found))
     return "\n\n".join(blocks)
 
@@ -100,25 +109,70 @@ def _units_told(found: Comparison, question: Question) -> str:
 def _design_table(found: Comparison, question: Question, *, verbose: bool) -> list[str]:
     classes = len(question.assignment.classes)
     main, beside = main_metric(classes), BESIDE[min(classes, 3)]
+    judged = next(one for one in found.judged if one.design == question.design.name)
     cells = found.of(question.design.name)
+    shown = [*cells, *([judged.chosen] if judged.chosen else [])]
     several = len({cell.features for cell in cells}) > 1
     many = len(question.splits) > 1
     each = [f"the {len(question.splits)} {'halves' if len(question.splits) == 10 else 'splits'}"] if many else []
-    header = [*(["features"] if several else []), "classifier", SHORT[main], *(["sd*"] if many else []), *each]
-    header += [SHORT[metric] for metric in beside]
-    rows = [_cell_row(cell, main, beside, several=several) for cell in cells]
+    known = any(interval is not None for interval in judged.intervals)
+    header = [*(["features"] if several else []), "classifier", SHORT[main], *(["95 % interval"] if known else [])]
+    header += [*each, *(SHORT[metric] for metric in beside)]
+    rows = [
+        _cell_row(cell, interval, main, beside, several=several, known=known)
+        for cell, interval in zip_longest(shown, judged.intervals)
+    ]
     table = aligned([header, *rows], left=2 if several else 1)
+    table += _differences_told(judged, several=several, verbose=verbose)
     if verbose:
         table += [f"  {cell.classifier}: {_chosen(cell)}" for cell in cells if CLASSIFIERS[cell.classifier].grid]
     return table
 
 
-def _cell_row(cell: Cell, main: str, beside: Sequence[str], *, several: bool) -> list[str]:
+def _cell_row(
+    cell: Cell, interval: Interval | None, main: str, beside: Sequence[str], *, several: bool, known: bool
+) -> list[str]:
     values = cell.values(main)
     row = [*([cell.features] if several else []), cell.classifier, number(values.mean())]
+    if known:
+        low, high = (interval.low, interval.high) if interval else (None, None)
+        row.append("" if low is None or high is None else f"{number(low)} {number(high)}")
     if len(values) > 1:
-        row += [number(values.std(ddof=1)), " ".join(f"{value:.2f}".lstrip("0") for value in values)]
+        row.append(" ".join(f"{value:.2f}".lstrip("0") for value in values))
     return row + [number(cell.values(metric).mean()) for metric in beside]
+
+
+def _differences_told(judged: Judged, *, several: bool, verbose: bool) -> list[str]:
+    """Tell the differences between cells, the surest first, and what the best is worth once it was picked."""
+    pairs = sorted(judged.pairs, key=lambda pair: pair.main.p)
+    lines = [f"  {_difference_told(pair, several=several)}" for pair in pairs[: None if verbose else PAIRS]]
+    if len(pairs) > PAIRS and not verbose:
+        lines.append(f"  {len(pairs) - PAIRS} more differences in differences.csv (or --verbose)")
+    if judged.winner is not None:
+        lines.append(f"  {winners_told(judged)}")
+    return lines + [f"  {note}" for note in judged.notes]
+
+
+def _difference_told(pair: Pair, *, several: bool) -> str:
+    names = [f"{cell.features} {cell.classifier}" if several else cell.classifier for cell in (pair.first, pair.second)]
+    test = pair.main
+    between = "" if test.low is None or test.high is None else f" ({signed(test.low)} to {signed(test.high)})"
+    told = f"{names[0]} less {names[1]}: {signed(test.difference)}{between}, p {probability(test.p)}"
+    told += f", Holm {probability(pair.holm)}"
+    if pair.holm < significance.LEVEL:
+        return told
+    smallest = f"; the smallest that this study could show is {number(test.smallest)}" if test.smallest else ""
+    return f"{told}: no difference shown{smallest}{f' ({test.note})' if test.note else ''}"
+
+
+def signed(value: float) -> str:
+    """Return a difference with its sign, three decimals and no leading zero."""
+    return f"{value:+.3f}".replace("0.", ".", 1)
+
+
+def probability(value: float) -> str:
+    """Return a p value as papers write it."""
+    return "< .001" if value < 0.001 else f"{value:.3f}".removeprefix("0")
 
 
 def _chosen(cell: Cell) -> str:
@@ -132,8 +186,11 @@ def _chosen(cell: Cell) -> str:
 
 def _footnotes(found: Comparison) -> str:
     lines = []
-    if any(len(question.splits) > 1 for question in found.questions):
-        lines.append("* standard deviation over overlapping splits: how far halves differ, not a standard error")
+    estimates = sorted({one.estimates for judged in found.judged for one in judged.intervals if one})
+    if estimates:
+        lines.append(f"95 % interval: {', '.join(estimates)}")
+    if any(judged.chosen for judged in found.judged):
+        lines.append(f"{CHOSEN}: in each split the row with the best AUC inside the train half, before any test row")
     if any(len(question.assignment.classes) > 2 for question in found.questions):
         lines.append("AUC ovo: Hand and Till's mean over class pairs; AUC ovr: mean over classes against the rest")
     for cell in found.cells:
@@ -141,6 +198,12 @@ def _footnotes(found: Comparison) -> str:
             lines.append(f"{cell.design}, {cell.classifier}: the last value of the grid was chosen in {edge} splits")
         if stuck := sum(not verdict.converged for verdict in cell.verdicts):
             lines.append(f"{cell.design}, {cell.classifier}: the solver did not converge in {stuck} splits")
+    asked = found.run["settings"]["inner"]
+    for cell in found.cells:
+        if other := sum(verdict.inner_scheme not in ("", asked) for verdict in cell.verdicts):
+            lines.append(
+                f"{cell.design}, {cell.classifier}: too few groups for {asked} in {other} splits: 3 grouped parts"
+            )
     if SYNTHETIC in found.title:
         lines.append(f"{SYNTHETIC}: no clinical result")
     return "\n".join(lines)
@@ -314,4 +377,111 @@ def of_installation(cache: Path | None = None) -> str:
         lines += [
             f"  {dataset}/{path.name}  {path.stat().st_size / 1e6:.1f} MB" for path in places.feature_files(dataset)
         ]
+    return "\n".join(lines)
+
+
+def evaluation_told(found: evaluation.Evaluation, *, verbose: bool = False) -> str:
+    """Return what an evaluation found: both files, what they share, and for each design counts, scores, differences."""
+    train, test = found.train.dataset, found.test.dataset
+    what = "external validation" if found.kind == evaluation.EXTERNAL else "held-out test"
+    lines = [
+        f"{what}: trained on {train.title}, tested on {test.title} · scored by {found.unit}",
+        f"train: {dataset_line(train)}",
+        f"test: {dataset_line(test)}",
+        _overlap_told(found),
+    ]
+    blocks = ["\n".join(lines), *(_evaluation_block(found, q, verbose=verbose) for q in found.questions)]
+    return "\n\n".join(filter(None, [*blocks, _evaluation_footnotes(found)]))
+
+
+def _overlap_told(found: evaluation.Evaluation) -> str:
+    overlap = found.overlap
+    if overlap:
+        return f"OVERLAP ALLOWED: both files hold {overlap.told}; {len(overlap.ids)} test images are behind it"
+    asked = ["images"] + ([f"{overlap.kind}s"] if overlap.kind else [])
+    asked += [] if found.run["settings"]["near_duplicates"] == "ignore" else ["near-duplicates"]
+    return f"overlap: none found (compared: {', '.join(asked)})"
+
+
+def _evaluation_block(found: evaluation.Evaluation, question: evaluation.Question, *, verbose: bool) -> str:
+    lines = [f"{question.design.name}:"]
+    for word, side in (("train", question.train), ("test", question.test)):
+        counts = ", ".join(f"{count} {name}" for name, count in side.counts.items())
+        lines.append(f"  {word}: {counts}{_test_units_told(found, question) if word == 'test' else ''}")
+        lines += [f"    dropped {count} {reason}" for reason, count in side.dropped.items()]
+    if touched := sum(name in found.overlap.ids for name in question.test.ids):
+        lines.append(f"  {touched} of {len(question.test.ids)} test images overlap with the train file")
+    cells = found.of(question.design.name)
+    main, beside = main_metric(len(question.classes)), BESIDE[min(len(question.classes), 3)]
+    header = ["classifier", SHORT[main], "95 % interval", *(SHORT[metric] for metric in beside)]
+    rows = [
+        [
+            cell.classifier,
+            number(cell.scores[main]),
+            _between(cell.interval.low, cell.interval.high),
+            *(number(cell.scores[metric]) for metric in beside),
+        ]
+        for cell in cells
+    ]
+    lines += aligned([header, *rows])
+    lines += [
+        f"  {_contrast_told(contrast)}" for contrast in found.contrasts if contrast.design == question.design.name
+    ]
+    if verbose:
+        chosen = ((cell, CLASSIFIERS[cell.classifier].grid, cell.verdict.chosen) for cell in cells)
+        lines += [
+            f"  {cell.classifier}: " + ", ".join(f"{name}={values[name]:g}" for name in grid)
+            for cell, grid, values in chosen
+            if grid
+        ]
+    return "\n".join(lines)
+
+
+def _test_units_told(found: evaluation.Evaluation, question: evaluation.Question) -> str:
+    """Return the number of test units of each class, where scores are not of images."""
+    if found.unit == "image":
+        return ""
+    held = Counter(code for _, code in set(zip(question.test.units, question.test.y.tolist(), strict=True)))
+    counts = (f"{held[code]} {name}" for code, name in enumerate(question.classes))
+    return f" images; {', '.join(counts)} {found.unit}s"
+
+
+def _between(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{number(low)} {number(high)}"
+
+
+def _contrast_told(contrast: evaluation.Contrast) -> str:
+    test = contrast.difference
+    between = "" if test.low is None or test.high is None else f" ({signed(test.low)} to {signed(test.high)})"
+    told = f"{contrast.first} less {contrast.second}: {signed(test.difference)}{between}, p {probability(test.p)}"
+    told += f", Holm {probability(contrast.holm)}"
+    if contrast.holm < significance.LEVEL:
+        return told
+    if not test.smallest:
+        return f"{told}: no difference shown ({test.note})"
+    return f"{told}: no difference shown; the smallest that this test side could show, tested alone, is " + number(
+        test.smallest
+    )
+
+
+def _evaluation_footnotes(found: evaluation.Evaluation) -> str:
+    lines = []
+    if found.kind == evaluation.EXTERNAL:
+        lines.append(
+            "external: the datasets have different names; whether their images share a source is yours to know"
+        )
+    if methods := sorted({cell.method for cell in found.cells if cell.method}):
+        lines.append(f"95 % interval ({', '.join(methods)}): of this very model; other train rows would give another")
+    without: dict[tuple[str, str], list[str]] = {}
+    for cell in found.cells:
+        if cell.interval.low is None:
+            without.setdefault((cell.design, cell.interval.note), []).append(cell.classifier)
+    lines += [f"{design}, {', '.join(names)}: no interval: {note}" for (design, note), names in without.items()]
+    for cell in found.cells:
+        if cell.verdict.at_edge:
+            lines.append(f"{cell.design}, {cell.classifier}: the last value of the grid was chosen")
+        if not cell.verdict.converged:
+            lines.append(f"{cell.design}, {cell.classifier}: the solver did not converge")
+    if SYNTHETIC in found.title:
+        lines.append(f"{SYNTHETIC}: no clinical result")
     return "\n".join(lines)

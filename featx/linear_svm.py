@@ -36,6 +36,7 @@ GRADIENTS = 400  # conjugate gradients at most
 ROUGH_STEPS = 3  # first steps, whose systems need not be solved to the end
 HALVINGS = 25  # of the interval of a step length
 DOUBLE_ROWS = 3000  # rows up to which products are kept in double precision
+LIBSVM_STEPS = 2_000_000  # beyond, the gap says how far it came
 MOST_ROWS = 12_000  # rows up to which products are kept as a matrix (576 MB in single precision)
 
 
@@ -334,7 +335,7 @@ def _hinge_path(
         if not bounded:
             coef[at], intercept[at] = coef[at - 1], intercept[at - 1]
             continue
-        machine = SVC(kernel="precomputed", C=C, tol=1e-8, cache_size=500)
+        machine = SVC(kernel="precomputed", C=C, tol=1e-6, cache_size=500, max_iter=LIBSVM_STEPS)
         machine.fit(block, y[rows], sample_weight=weights[rows])
         work["libsvm"] += 1
         coef[at, rows[machine.support_]] = machine.dual_coef_[0]

@@ -160,6 +160,11 @@ fit_options = together(
     click.option(
         "--unit", default="image", show_default=True, help="What a score is of: image, or the data's (lesion)."
     ),
+    click.option(
+        "--prevalence",
+        type=float,
+        help="Share of the positive class among those who will be tested: gives predictive values in clinical.csv.",
+    ),
     choice(
         "--near-duplicates",
         "audit",
@@ -183,6 +188,47 @@ fit_options = together(
         text="How C and the like are chosen inside each train half: 3 grouped parts, or the paper's ten draws.",
     ),
     choice("--solver", "auto", "sklearn", default="auto", text="auto solves SVMs that share train rows together."),
+    out_option,
+    click.option("--jobs", type=click.IntRange(min=1), help="Threads [all cores]."),
+)
+
+evaluate_options = together(
+    click.option("--features", type=click.Path(path_type=Path), help="Feature file to train on [extracted last]."),
+    click.option(
+        "--test",
+        required=True,
+        type=click.Path(path_type=Path),
+        help="Feature file to test on, of the same network and transform.",
+    ),
+    click.option(
+        "--allow-overlap", is_flag=True, help="Go on, and tell, where both files hold the same images or groups."
+    ),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of classifiers."),
+    choice(
+        "--scale", "l2", "standard", "none", default=None, text="Scaling of features [standard for trees, else l2]."
+    ),
+    click.option(
+        "--param",
+        "params",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Fix a hyperparameter (C=1, svm:C=1) instead of choosing it inside the train rows.",
+    ),
+    click.option(
+        "--unit", default="image", show_default=True, help="What a score is of: image, or the test data's (lesion)."
+    ),
+    choice(
+        "--near-duplicates",
+        "audit",
+        "join",
+        "ignore",
+        default="audit",
+        text="Images of the two files that are nearly the same are an overlap; join also joins groups within a file.",
+    ),
+    choice(
+        "--akiec", "drop", "benign", "malignant", default="drop", text="Reading of actinic keratosis / Bowen's disease."
+    ),
+    choice("--scc", "drop", "benign", "malignant", default="malignant", text="Reading of squamous cell carcinoma."),
     out_option,
     click.option("--jobs", type=click.IntRange(min=1), help="Threads [all cores]."),
 )

@@ -21,7 +21,7 @@ from featx.datasets import Dataset, Sample
 from featx.engine import OnProgress
 from featx.errors import DataError, SplitError
 from featx.fingerprints import Fingerprint
-from featx.folds import Split, join_groups
+from featx.folds import Folds, Split, join_groups
 from featx.metrics import auc, auc_ovo
 
 AGE = ("age", "age_approx", "age_approximate", "patient_age", "age_years")
@@ -59,8 +59,8 @@ class Shortcut:
     classes : tuple of str
         Its classes.
     auc, low, high : float
-        Mean, lowest and highest AUC over the ten halves of 5x2 folds (Hand and Till's for more than two classes); .5
-        is chance.
+        Mean, lowest and highest AUC over the splits, by default the ten halves of 5x2 folds (Hand and Till's for more
+        than two classes); .5 is chance.
     exposed : str
         The class that is told best from the rest.
     exposed_auc : float
@@ -119,6 +119,7 @@ def find(
     *,
     fingerprints: Mapping[str, Fingerprint] | None = None,
     only: Sequence[str] = (),
+    plan: Folds | None = None,
     seed: int = 0,
     jobs: int | None = None,
     on_progress: OnProgress | None = None,
@@ -133,6 +134,8 @@ def find(
         Of the image files, by sample id; without them nothing is asked of the files.
     only : sequence of str
         Designs to ask; by default those that the dataset supports, or whose words fit it.
+    plan : Folds, optional
+        The splits, of these samples and maybe others; 5x2 grouped halves by default.
     seed : int
         Seed of folds and forests.
     jobs : int, optional
@@ -146,7 +149,7 @@ def find(
         By design, the strongest first.
     """
     fingerprints = fingerprints or {}
-    asked = _asked(dataset, fingerprints, only=only, seed=seed)
+    asked = _asked(dataset, fingerprints, only=only, plan=plan, seed=seed)
     kinds = [(kind, _matrix(kind)) for kind in _kinds(dataset, fingerprints)]
     calls = [(X, question, split, seed) for question in asked for _, X in kinds for split in question.splits]
     values = iter(engine.run(_aucs, calls, jobs=jobs, on_progress=on_progress))
@@ -158,7 +161,12 @@ def find(
 
 
 def _asked(
-    dataset: Dataset, fingerprints: Mapping[str, Fingerprint], *, only: Sequence[str], seed: int
+    dataset: Dataset,
+    fingerprints: Mapping[str, Fingerprint],
+    *,
+    only: Sequence[str],
+    plan: Folds | None,
+    seed: int,
 ) -> list[_Asked]:
     ids = [sample.id for sample in dataset.samples]
     diagnoses = [sample.diagnosis for sample in dataset.samples]
@@ -167,7 +175,7 @@ def _asked(
     for name in only:
         designs.get(name)  # a slip is told before anything else
     try:
-        plan = folds.draw("5x2", ids, groups=groups, strata=diagnoses, seed=seed)
+        plan = plan or folds.draw("5x2", ids, groups=groups, strata=diagnoses, seed=seed)
     except SplitError:
         if only:
             raise

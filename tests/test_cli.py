@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from featx.cli import main
 from featx.datasets import SYNTHETIC
 
-VERBS = {"extract", "fit", "compare", "info", "datasets", "demo", "eda"}
+VERBS = {"extract", "fit", "compare", "info", "datasets", "demo", "eda", "evaluate"}
 DESIGNS = ("malignant-vs-benign", "mel-vs-benign", "bcc-vs-mel-vs-benign")
 SMALL = ["--backbone", "maia-custom2", "--weights", "random", "--size", "64"]
 
@@ -121,10 +121,19 @@ def test_compare_prints_a_table_and_writes_its_files(run, extracted, tmp_path):
         "svm",
         "tree",
         "akiec",
-        "not a standard error",
+        "models trained on half of this source",
     ):
         assert word in result.stdout
-    assert {path.name for path in out.iterdir()} == {"run.json", "scores.csv", "predictions.csv"}
+    assert {path.name for path in out.iterdir()} == {
+        "run.json",
+        "scores.csv",
+        "predictions.csv",
+        "differences.csv",
+        "table.md",
+        "table.tex",
+        "clinical.csv",
+        "subgroups.csv",
+    }
 
 
 def test_everything_made_of_demo_data_says_so(run, extracted, tmp_path):

@@ -23,6 +23,9 @@ N = 120
 FAST = {"classifiers": ["svm", "tree"], "params": ["C=1", "min_samples_leaf=5"], "jobs": 1}
 
 
+FILES = {"run.json", "scores.csv", "predictions.csv", "differences.csv", "table.md", "table.tex", "clinical.csv", "subgroups.csv"}
+
+
 def told(found):
     """Return the notes but for the one on images that were never looked at: there are none in these tests."""
     return tuple(note for note in found.notes if not note.startswith("near-duplicates were not looked for"))
@@ -373,7 +376,7 @@ def test_synthetic_data_say_so_in_every_file_and_every_row(tmp_path):
 def test_without_a_folder_a_run_has_one_of_its_own(tmp_path):
     found = run(tmp_path, out=None)
     assert found.folder.parent == tmp_path / "cache" / "runs" and found.folder.name == found.run["id"]
-    assert {path.name for path in found.folder.iterdir()} == {"run.json", "scores.csv", "predictions.csv"}
+    assert {path.name for path in found.folder.iterdir()} == FILES
 
 
 def test_a_run_that_breaks_while_writing_leaves_no_record(tmp_path, monkeypatch):

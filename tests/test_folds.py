@@ -526,3 +526,25 @@ def test_a_class_that_a_given_part_lacks_is_not_blamed_on_groups():
         SplitError, match=r"part 0 of the folds by:hospital: the parts are given.*tested in turn: 0 A, 1 B"
     ):
         folds.check(plan, ids=ids, y=np.array([1, 1, 0, 0]), classes=("nv", "mel"), design="d")
+
+
+def test_the_inner_draws_of_the_paper_are_ten_by_group_with_both_classes_on_both_sides():
+    groups = [f"g{row // 2}" for row in range(300)]
+    y = np.array([row // 2 % 4 == 0 for row in range(300)]).astype(int)
+    inner = folds.inner_splits(y, groups, scheme="shuffle10", k=3, seed=0)
+    assert (inner.scheme, len(inner.held)) == ("shuffle10", 10)
+    assert len({held.tobytes() for held in inner.held}) == 10
+    for held in inner.held:
+        assert 0.08 <= held.mean() <= 0.12
+        assert {groups[row] for row in np.flatnonzero(held)}.isdisjoint(groups[row] for row in np.flatnonzero(~held))
+        assert min(np.bincount(y[held]).min(), np.bincount(y[~held]).min()) >= 2
+    again = folds.inner_splits(y, groups, scheme="shuffle10", k=3, seed=0)
+    assert all((a == b).all() for a, b in zip(inner.held, again.held, strict=True))
+
+
+def test_where_a_tenth_has_too_few_of_a_class_the_grouped_parts_are_taken_and_told():
+    groups = [f"g{row}" for row in range(40)]
+    y = (np.arange(40) < 5).astype(int)
+    inner = folds.inner_splits(y, groups, scheme="shuffle10", k=3, seed=0)
+    assert (inner.scheme, len(inner.held)) == ("kfold", 3)
+    assert np.sum(inner.held, axis=0).tolist() == [1] * 40

@@ -6,7 +6,7 @@ import featx
 
 
 def test_the_public_names_are_these():
-    assert featx.__all__ == ["FeatxError", "compare", "extract", "load_features"]
+    assert featx.__all__ == ["FeatxError", "compare", "evaluate", "extract", "load_features"]
 
 
 @pytest.mark.parametrize("name", featx.__all__)

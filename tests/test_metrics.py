@@ -139,3 +139,33 @@ def test_the_leading_metric_is_the_one_that_chooses():
 def test_confusion_counts_true_by_predicted():
     table = metrics.confusion(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 0]), classes=3)
     assert table.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
+
+
+@pytest.mark.parametrize(("classes", "sorts"), [(2, 1), (3, 3), (5, 5)])
+def test_every_metric_follows_from_one_sort_of_each_score(classes, sorts, monkeypatch):
+    y = np.arange(40) % classes
+    scores = np.random.default_rng(0).random((40, classes))
+    done, argsort = [], np.argsort
+    monkeypatch.setattr(metrics.np, "argsort", lambda *given, **more: done.append(1) or argsort(*given, **more))
+    metrics.evaluate(y, scores.argmax(1), scores=scores, classes=list("abcde"[:classes]))
+    assert len(done) == sorts
+
+
+def test_a_score_that_is_no_number_leaves_no_number():
+    y, score = np.array([True, False, True, False]), np.array([0.1, np.nan, 0.3, 0.2])
+    assert np.isnan(metrics.auc(y, score)) and np.isnan(metrics.average_precision(y, score))
+
+
+def test_scores_without_bound_are_ties_among_themselves():
+    y, score = np.array([True, False, True, False]), np.array([np.inf, np.inf, 0.3, -np.inf])
+    assert metrics.auc(y, score) == 0.625
+    assert metrics.average_precision(y, score) == pytest.approx(0.5 * 0.5 + 0.5 * 2 / 3)
+
+
+def test_the_order_of_the_rows_changes_no_bit():
+    rng = np.random.default_rng(3)
+    y, scores = np.arange(300) % 3, rng.integers(0, 40, (300, 3)) / 40
+    names, shuffled = ["a", "b", "c"], rng.permutation(300)
+    straight = metrics.evaluate(y, scores.argmax(1), scores=scores, classes=names)
+    y, scores = y[shuffled], scores[shuffled]
+    assert metrics.evaluate(y, scores.argmax(1), scores=scores, classes=names) == straight

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from featx import shortcuts
+from featx import folds, shortcuts
 from featx.datasets import Dataset, Sample
 from featx.errors import DataError, UnknownName
 from featx.fingerprints import Fingerprint
@@ -193,3 +193,14 @@ def test_a_slip_in_a_design_is_told_even_where_nothing_can_be_asked():
     few = Dataset("few", "csv", Path("."), tuple(Sample(f"{n}", f"{n}.jpg", "nv", "g", "g") for n in range(4)))
     with pytest.raises(UnknownName):
         shortcuts.find(few, only=["nosuch"])
+
+
+def test_a_plan_that_is_given_is_the_one_that_is_asked():
+    data = dataset(lambda row: {"dataset": str(row % 3)})
+    ids, groups = [s.id for s in data.samples], [s.group for s in data.samples]
+    strata = [s.diagnosis for s in data.samples]
+    plan = folds.draw("kfold:3", ids, groups=groups, strata=strata, seed=7)
+    (asked,) = shortcuts._asked(data, {}, only=["mel-vs-benign"], plan=plan, seed=0)
+    assert [split.test.tolist() for split in asked.splits] == [split.test.tolist() for split in plan.on(ids)]
+    drawn = folds.draw("5x2", ids, groups=groups, strata=strata, seed=0)
+    assert shortcuts.find(data, plan=drawn) == shortcuts.find(data) != shortcuts.find(data, plan=plan)

@@ -15,7 +15,9 @@ from typing import Any
 from featx import designs, runs
 from featx.cache.places import Places
 from featx.classifiers import CLASSIFIERS, SCALES, fixed_params
+from featx.comparison import clinic
 from featx.comparison.cells import INNER, SOLVERS, Cell, Settings, fit
+from featx.comparison.certainty import Judged, judge
 from featx.comparison.question import (
     Question,
     common_samples,
@@ -52,6 +54,10 @@ class Comparison:
         One a design.
     cells : tuple of Cell
         One for each feature file, design and classifier.
+    judged : tuple of Judged
+        One a design: intervals, differences, and what choosing inside the train halves scores.
+    clinic : Clinic
+        Clinical numbers and subgroups.
     unit : str
         What the scores are of: ``image``, or for instance ``lesion``.
     run : dict
@@ -66,6 +72,8 @@ class Comparison:
     grouping: str
     questions: tuple[Question, ...]
     cells: tuple[Cell, ...]
+    judged: tuple[Judged, ...]
+    clinic: clinic.Clinic
     unit: str
     run: dict[str, Any]
     folder: Path
@@ -87,6 +95,7 @@ def compare(
     params: Sequence[str] = (),
     unit: str = "image",
     near_duplicates: str = "audit",
+    prevalence: float | None = None,
     akiec: str = "drop",
     scc: str = "malignant",
     cache: str | os.PathLike[str] | None = None,
@@ -120,6 +129,8 @@ def compare(
         ``image``, or what the dataset calls its unit (``lesion``): scores are averaged over a unit's images.
     near_duplicates : {"audit", "join", "ignore"}
         What to do with images that are nearly the same: tell those in different groups, join their groups, or neither.
+    prevalence : float, optional
+        Share of the positive class among those who will be tested, for predictive values.
     akiec, scc : {"drop", "benign", "malignant"}
         Readings of the skin designs.
     cache, out : path-like, optional
@@ -155,6 +166,7 @@ def compare(
         raise UsageError(f"--inner takes {', '.join(INNER)}; {inner!r} came")
     if solver not in SOLVERS:
         raise UsageError(f"--solver takes {', '.join(SOLVERS)}; {solver!r} came")
+    clinic.check_prevalence(prevalence)
     fixed = fixed_params(params, chosen)
     asked = _designs(designs, akiec=akiec, scc=scc)
     if not chosen or not asked:
@@ -185,13 +197,25 @@ def compare(
         "seed": seed,
         "unit": unit,
         "inner": inner,
+        "prevalence": prevalence,
         "near_duplicates": {"mode": near_duplicates, "pairs": [pair._asdict() for pair in pairs]},
     }
     dataset = tables[0].dataset
-    record = record_of(verb, tables, questions, cells, settings=settings, notes=notes)
+    judged = judge(questions, cells, plan, seed=seed)
+    clinical = clinic.clinic(questions, cells, tables[0], plan=plan, unit=unit, prevalence=prevalence)
+    record = record_of(verb, tables, questions, cells, judged=judged, settings=settings, notes=notes)
     folder = runs.folder_for(out, runs=places.runs, run_id=record["id"])
     found = Comparison(
-        dataset.title, dataset.grouping, tuple(questions), tuple(cells), unit, record, folder, tuple(notes)
+        dataset.title,
+        dataset.grouping,
+        tuple(questions),
+        tuple(cells),
+        tuple(judged),
+        clinical,
+        unit,
+        record,
+        folder,
+        tuple(notes),
     )
     write(found)
     return found

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from featx import runs
+from featx import atomic, runs
+from featx.comparison import clinic, tables
 from featx.comparison.cells import Cell
+from featx.comparison.certainty import Judged
 from featx.comparison.question import Question
 from featx.datasets import SYNTHETIC
 from featx.matrix import Features
@@ -28,6 +30,7 @@ def record_of(
     questions: Sequence[Question],
     cells: Sequence[Cell],
     *,
+    judged: Sequence[Judged],
     settings: dict[str, Any],
     notes: Sequence[str],
 ) -> dict[str, Any]:
@@ -57,6 +60,7 @@ def record_of(
         "results": [
             _summary(cell, question) for question in questions for cell in cells if cell.design == question.design.name
         ],
+        "judged": [_judged(one) for one in judged],
         "environment": environment(),
     }
 
@@ -67,6 +71,27 @@ def _told(question: Question) -> dict[str, Any]:
         "counts": question.assignment.counts,
         "dropped": question.assignment.dropped,
         "readings": question.readings,
+    }
+
+
+def _judged(judged: Judged) -> dict[str, Any]:
+    return {
+        "design": judged.design,
+        "metric": judged.metric,
+        "intervals": [None if one is None else one._asdict() for one in judged.intervals],
+        "differences": [
+            {
+                "first": [pair.first.features, pair.first.classifier],
+                "second": [pair.second.features, pair.second.classifier],
+                **pair.main._asdict(),
+                "holm": pair.holm,
+                "others": [one._asdict() for one in pair.others],
+            }
+            for pair in judged.pairs
+        ],
+        "chosen_inside": judged.chosen.values(judged.metric).tolist() if judged.chosen else None,
+        "winner": judged.winner._asdict() if judged.winner else None,
+        "notes": list(judged.notes),
     }
 
 
@@ -98,6 +123,12 @@ def write(found: Comparison) -> None:
     header = ("sample", "group", "design", "classifier", "features", "repeat", "half", "truth",
               *(f"score_{name}" for name in classes), "dataset")  # fmt: skip
     runs.write_csv(found.folder / "predictions.csv", header, _prediction_rows(found, classes))
+    if any(judged.pairs for judged in found.judged):
+        runs.write_csv(found.folder / "differences.csv", tables.DIFFERENCES, tables.difference_rows(found))
+    runs.write_csv(found.folder / "clinical.csv", clinic.CLINICAL, found.clinic.clinical)
+    runs.write_csv(found.folder / "subgroups.csv", clinic.SUBGROUPS, found.clinic.subgroups)
+    atomic.write_text(found.folder / "table.md", tables.markdown(found))
+    atomic.write_text(found.folder / "table.tex", tables.latex(found))
     runs.write_json(found.folder / "run.json", found.run)  # last: a folder with a record is whole
 
 
