@@ -23,7 +23,16 @@ N = 120
 FAST = {"classifiers": ["svm", "tree"], "params": ["C=1", "min_samples_leaf=5"], "jobs": 1}
 
 
-FILES = {"run.json", "scores.csv", "predictions.csv", "differences.csv", "table.md", "table.tex", "clinical.csv", "subgroups.csv"}
+FILES = {
+    "run.json",
+    "scores.csv",
+    "predictions.csv",
+    "differences.csv",
+    "table.md",
+    "table.tex",
+    "clinical.csv",
+    "subgroups.csv",
+}
 
 
 def told(found):
