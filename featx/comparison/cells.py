@@ -21,6 +21,7 @@ from featx.engine import OnProgress
 from featx.errors import SplitError
 from featx.matrix import Features
 from featx.metrics import evaluate
+from featx.units import ByUnit, mean_scores
 
 SOLVERS = ("auto", "sklearn")
 INNER = ("kfold", "shuffle10")
@@ -255,33 +256,11 @@ def _told(question: Question, classifier: Classifier, split: folds.Split, error:
     return SplitError(f"{where} (classes: {classes}): {error}")
 
 
-class ByUnit(NamedTuple):
-    """The units of one test side.
-
-    Attributes
-    ----------
-    y : numpy.ndarray of int64, shape (n,)
-        Class code of each unit.
-    scores : numpy.ndarray of float64, shape (n, c)
-        Mean score of its images.
-    groups : numpy.ndarray of str, shape (n,)
-        The group that it is in.
-    """
-
-    y: np.ndarray
-    scores: np.ndarray
-    groups: np.ndarray
-
-
 def by_unit(question: Question, split: folds.Split, scores: np.ndarray) -> ByUnit:
-    """Return one test side by unit: a unit's score is the mean of its images'."""
-    names = [question.units[row] for row in split.test.tolist()]
-    _, at, member = np.unique(names, return_index=True, return_inverse=True)
-    first = scores[at]
-    beyond = np.zeros_like(first)  # a mean of equal scores must be that very score, or ties would be broken by rounding
-    np.add.at(beyond, member, scores - first[member])
-    groups = np.array([question.groups[row] for row in split.test[at].tolist()])
-    return ByUnit(question.y[split.test[at]], first + beyond / np.bincount(member)[:, None], groups)
+    """Return one test side by unit."""
+    rows = split.test.tolist()
+    units, groups = ([names[row] for row in rows] for names in (question.units, question.groups))
+    return mean_scores(units, scores, y=question.y[split.test], groups=groups)
 
 
 def _score(question: Question, split: folds.Split, verdict: Verdict) -> dict[str, float]:

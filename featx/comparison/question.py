@@ -18,6 +18,7 @@ from featx.errors import DataError, SplitError, UsageError, suggestion
 from featx.fingerprints import remembered
 from featx.matrix import Features
 from featx.near_duplicates import Pair
+from featx.units import units_of
 
 NEVER = 2.0  # a cosine that confirms nothing
 
@@ -216,7 +217,7 @@ def question_of(
         rows,
         ids,
         [table.groups[at[row]] for row in rows],
-        _units(table, [samples[row] for row in rows], unit=unit, y=y),
+        units_of(table.dataset, [samples[row] for row in rows], unit=unit, y=y),
         y,
         splits,
         design.readings(diagnoses),
@@ -230,30 +231,3 @@ def _refuse_unanswerable(design: designs.Design, table: Features) -> None:
             f"design {design.name!r} cannot be asked of {dataset.name} ({dataset.adapter}): {reason}; it supports "
             + ", ".join(dataset.designs)
         )
-
-
-def _units(table: Features, samples: Sequence[Any], *, unit: str, y: np.ndarray) -> list[str]:
-    """Return the unit of each row.
-
-    Raises
-    ------
-    UsageError
-        Where the dataset knows no such unit.
-    DataError
-        Where a unit has rows of two classes.
-    """
-    if unit == "image":
-        return [sample.id for sample in samples]
-    known = {"image", table.dataset.unit_kind, table.dataset.group_kind} - {None}
-    if unit not in known:
-        raise UsageError(f"--unit {unit}: {table.dataset.name} knows {', '.join(sorted(map(str, known)))}")
-    by_unit = unit == table.dataset.unit_kind
-    names = [sample.unit if by_unit else sample.group for sample in samples]
-    first: dict[str, tuple[int, str]] = {}
-    for name, code, sample in zip(names, y.tolist(), samples, strict=True):
-        known_code, known_group = first.setdefault(name, (code, sample.group))
-        if known_code != code:
-            raise DataError(f"{unit} {name!r} has images of two classes, so that nothing can be reported for it as one")
-        if known_group != sample.group:
-            raise DataError(f"{unit} {name!r} has images of two groups, so that folds may divide it; group by {unit}")
-    return names

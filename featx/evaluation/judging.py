@@ -20,6 +20,7 @@ from featx.evaluation.question import Question
 from featx.matrix import Features
 from featx.metrics import evaluate, main_metric
 from featx.significance import Difference, Interval
+from featx.units import ByUnit, mean_scores
 
 NO_INTERVAL = "Hand and Till's mean over class pairs has no interval on one test side here"
 
@@ -191,22 +192,10 @@ def _told(question: Question, classifier: Classifier, error: SplitError) -> Spli
     return SplitError(f"{question.design.name}, {classifier.name}, train rows (classes: {classes}): {error}")
 
 
-class ByUnit(NamedTuple):
-    """A test side by unit: class codes, one score a class, and the group of each unit."""
-
-    y: np.ndarray
-    scores: np.ndarray
-    groups: np.ndarray
-
-
 def by_unit(question: Question, scores: np.ndarray) -> ByUnit:
-    """Return the test side by unit: a unit's score is the mean of its images'."""
+    """Return the test side by unit."""
     side = question.test
-    _, at, member = np.unique(side.units, return_index=True, return_inverse=True)
-    first = scores[at]
-    beyond = np.zeros_like(first)  # a mean of equal scores must be that very score, or ties would be broken by rounding
-    np.add.at(beyond, member, scores - first[member])
-    return ByUnit(side.y[at], first + beyond / np.bincount(member)[:, None], np.array(side.groups)[at])
+    return mean_scores(side.units, scores, y=side.y, groups=side.groups)
 
 
 def _cell(question: Question, classifier: str, verdict: Verdict) -> Cell:

@@ -13,6 +13,7 @@ from featx import designs
 from featx.designs import Design
 from featx.errors import DataError, UsageError
 from featx.matrix import Features
+from featx.units import units_of
 
 
 class Side(NamedTuple):
@@ -95,34 +96,5 @@ def _side(design: Design, table: Features, *, word: str, unit: str) -> tuple[Sid
     rows, y = usable[assignment.y >= 0], assignment.y[assignment.y >= 0]
     ids = [dataset.samples[row].id for row in rows.tolist()]
     groups = [table.groups[row] for row in rows.tolist()]
-    units = _units(table, rows, y, unit=unit)
+    units = units_of(table.dataset, [table.dataset.samples[row] for row in rows.tolist()], unit=unit, y=y)
     return Side(rows, y, ids, groups, units, assignment.counts, assignment.dropped), assignment.classes
-
-
-def _units(table: Features, rows: np.ndarray, y: np.ndarray, *, unit: str) -> list[str]:
-    """Return the unit of each row.
-
-    Raises
-    ------
-    UsageError
-        Where the dataset knows no such unit.
-    DataError
-        Where a unit has rows of two classes or of two groups.
-    """
-    dataset = table.dataset
-    samples = [dataset.samples[row] for row in rows.tolist()]
-    if unit == "image":
-        return [sample.id for sample in samples]
-    known = {"image", dataset.unit_kind, dataset.group_kind} - {None}
-    if unit not in known:
-        raise UsageError(f"--unit {unit}: {dataset.name} knows {', '.join(sorted(map(str, known)))}")
-    by_unit = unit == dataset.unit_kind
-    names = [sample.unit if by_unit else sample.group for sample in samples]
-    first: dict[str, tuple[int, str]] = {}
-    for name, code, sample in zip(names, y.tolist(), samples, strict=True):
-        known_code, known_group = first.setdefault(name, (code, sample.group))
-        if known_code != code:
-            raise DataError(f"{unit} {name!r} has images of two classes, so that nothing can be reported for it as one")
-        if known_group != sample.group:
-            raise DataError(f"{unit} {name!r} has images of two groups; group by {unit}")
-    return names
