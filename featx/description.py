@@ -20,6 +20,7 @@ from featx.classifiers import CLASSIFIERS
 from featx.comparison import Cell, Comparison, Question
 from featx.comparison.certainty import CHOSEN, Judged, Pair
 from featx.comparison.clinic import clinic_told
+from featx.comparison.sanity import sanity_told
 from featx.comparison.tables import winners_told
 from featx.datasets import ADAPTERS, SYNTHETIC, Dataset, from_table
 from featx.extraction import Extraction
@@ -79,6 +80,8 @@ def comparison_told(found: Comparison, *, verbose: bool = False) -> str:
     about = (found.title, f"{folds['scheme']} folds, seed {folds['seed']}", found.grouping, f"scored by {found.unit}")
     head = " · ".join(about)
     blocks = [head, *(_design_block(found, question, verbose=verbose) for question in found.questions)]
+    if found.sanity:
+        blocks.append(sanity_told(found.sanity))
     if verbose:
         blocks.append(clinic_told(found.clinic))
     blocks.append(_footnotes(found))

@@ -165,6 +165,11 @@ fit_options = together(
         type=float,
         help="Share of the positive class among those who will be tested: gives predictive values in clinical.csv.",
     ),
+    click.option(
+        "--sanity",
+        is_flag=True,
+        help="Score permuted labels, the prior, metadata, the files, pixels, random weights, ungrouped folds too.",
+    ),
     choice(
         "--near-duplicates",
         "audit",

@@ -746,3 +746,12 @@ def test_other_labels_are_other_cells(tmp_path):
     run(tmp_path, path, classifiers=["dummy"], params=[], designs=["malignant-vs-benign"])
     run(tmp_path, path, classifiers=["dummy"], params=[], folds="kfold:3")
     assert len(list((tmp_path / "cache" / "cells").iterdir())) == 3
+
+
+def test_sanity_rows_are_scored_where_they_are_asked_for(tmp_path):
+    path = made(tmp_path / "f")
+    assert run(tmp_path, path, classifiers=["svm"], params=["C=1"]).sanity == ()
+    found = run(tmp_path, path, classifiers=["svm"], params=["C=1"], sanity=True)
+    assert {row.design for row in found.sanity} == {"mel-vs-benign"}
+    assert found.run["sanity"] == [row._asdict() for row in found.sanity]
+    assert any("permuted" in row.what for row in found.sanity)

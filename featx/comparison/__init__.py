@@ -16,6 +16,7 @@ from featx import designs, runs
 from featx.cache.places import Places
 from featx.classifiers import CLASSIFIERS, SCALES, fixed_params
 from featx.comparison import clinic
+from featx.comparison import sanity as checks
 from featx.comparison.cells import INNER, SOLVERS, Cell, Settings, fit
 from featx.comparison.certainty import Judged, judge
 from featx.comparison.question import (
@@ -30,6 +31,7 @@ from featx.comparison.question import (
     unused_told,
 )
 from featx.comparison.record import record_of, write
+from featx.comparison.sanity import Sanity
 from featx.engine import OnProgress
 from featx.errors import UsageError
 from featx.matrix import Features, read_features
@@ -58,6 +60,8 @@ class Comparison:
         One a design: intervals, differences, and what choosing inside the train halves scores.
     clinic : Clinic
         Clinical numbers and subgroups.
+    sanity : tuple of Sanity
+        What the same pipeline scores where there is nothing to learn; empty where that was not asked for.
     unit : str
         What the scores are of: ``image``, or for instance ``lesion``.
     run : dict
@@ -74,6 +78,7 @@ class Comparison:
     cells: tuple[Cell, ...]
     judged: tuple[Judged, ...]
     clinic: clinic.Clinic
+    sanity: tuple[Sanity, ...]
     unit: str
     run: dict[str, Any]
     folder: Path
@@ -96,6 +101,7 @@ def compare(
     unit: str = "image",
     near_duplicates: str = "audit",
     prevalence: float | None = None,
+    sanity: bool = False,
     akiec: str = "drop",
     scc: str = "malignant",
     cache: str | os.PathLike[str] | None = None,
@@ -131,6 +137,9 @@ def compare(
         What to do with images that are nearly the same: tell those in different groups, join their groups, or neither.
     prevalence : float, optional
         Share of the positive class among those who will be tested, for predictive values.
+    sanity : bool
+        Whether to score permuted labels, the prior, metadata and file properties, pixels and random weights, and
+        ungrouped folds beside it.
     akiec, scc : {"drop", "benign", "malignant"}
         Readings of the skin designs.
     cache, out : path-like, optional
@@ -202,8 +211,13 @@ def compare(
     }
     dataset = tables[0].dataset
     judged = judge(questions, cells, plan, seed=seed)
+    rows = (
+        checks.check(tables, common, questions, chosen, cells=cells, settings=how, plan=plan, places=places, jobs=jobs)
+        if sanity
+        else []
+    )
     clinical = clinic.clinic(questions, cells, tables[0], plan=plan, unit=unit, prevalence=prevalence)
-    record = record_of(verb, tables, questions, cells, judged=judged, settings=settings, notes=notes)
+    record = record_of(verb, tables, questions, cells, judged=judged, sanity=rows, settings=settings, notes=notes)
     folder = runs.folder_for(out, runs=places.runs, run_id=record["id"])
     found = Comparison(
         dataset.title,
@@ -212,6 +226,7 @@ def compare(
         tuple(cells),
         tuple(judged),
         clinical,
+        tuple(rows),
         unit,
         record,
         folder,

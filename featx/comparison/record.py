@@ -13,6 +13,7 @@ from featx.comparison import clinic, tables
 from featx.comparison.cells import Cell
 from featx.comparison.certainty import Judged
 from featx.comparison.question import Question
+from featx.comparison.sanity import Sanity
 from featx.datasets import SYNTHETIC
 from featx.matrix import Features
 from featx.metrics import main_metric
@@ -31,6 +32,7 @@ def record_of(
     cells: Sequence[Cell],
     *,
     judged: Sequence[Judged],
+    sanity: Sequence[Sanity],
     settings: dict[str, Any],
     notes: Sequence[str],
 ) -> dict[str, Any]:
@@ -61,6 +63,7 @@ def record_of(
             _summary(cell, question) for question in questions for cell in cells if cell.design == question.design.name
         ],
         "judged": [_judged(one) for one in judged],
+        "sanity": [row._asdict() for row in sanity],
         "environment": environment(),
     }
 
