@@ -18,7 +18,7 @@ from featx.cache.places import Places
 from featx.cli import main
 from featx.comparison import compare
 from featx.datasets.base import Dataset, Sample
-from featx.description import evaluation_told
+from featx.description.evaluation import evaluation_told
 from featx.errors import CacheIncomplete, CacheMismatch, DataError, SplitError, UnknownName, UsageError
 from featx.evaluation import evaluate
 from featx.images import Stat

@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from featx import options
+from featx.cli import options
 
 
 def test_names_come_with_commas_or_as_several_options():

@@ -1,0 +1,105 @@
+"""`featx fit` and `featx compare`: cached features in, scores over grouped folds out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from featx.cli.options import cache_option, data_argument, fit_options, names, quiet_options
+from featx.cli.talk import progress, tell_comparison
+from featx.errors import UsageError
+
+PAPER_DESIGNS = ["malignant-vs-benign", "mel-vs-benign", "bcc-vs-mel-vs-benign"]
+
+
+@click.command()
+@data_argument
+@click.option("--clf", "classifiers", default="svm", show_default=True, help="Classifier.")
+@click.option(
+    "--design", "designs", default=None, help="Which diagnosis is which class: a name or a YAML file [mel-vs-benign]."
+)
+@fit_options
+@cache_option
+@quiet_options
+def fit(classifiers: str, designs: str | None, **options: Any) -> None:
+    """Fit one classifier on cached features, over grouped folds.
+
+    Takes the features that were extracted last, or those of DATA, or --features.
+    """
+    if "," in classifiers:
+        raise UsageError(f"fit takes one classifier, {classifiers!r} came; `featx compare` takes several")
+    _compare("fit", [classifiers], [designs] if designs else [], **options)
+
+
+@click.command()
+@data_argument
+@click.option(
+    "--clf",
+    "classifiers",
+    multiple=True,
+    callback=names,
+    default=("svm,rf,tree",),
+    show_default=True,
+    help="Classifiers, with commas between.",
+)
+@click.option(
+    "--design",
+    "designs",
+    multiple=True,
+    callback=names,
+    help="Designs, with commas between: names or YAML files [all three of the paper].",
+)
+@fit_options
+@cache_option
+@quiet_options
+def compare(classifiers: list[str], designs: list[str], **options: Any) -> None:
+    """Compare classifiers x designs x feature files over the same grouped folds.
+
+    \b
+    Classifiers: svm (linear, squared hinge), svc-linear (the paper's hinge), svm-rbf, rf, tree, logreg, knn, dummy.
+    Designs: malignant-vs-benign, mel-vs-benign, bcc-vs-mel-vs-benign (three-class), diagnosis.
+    """  # noqa: D301
+    _compare("compare", classifiers, designs, **options)
+
+
+def _compare(
+    verb: str,
+    classifiers: list[str],
+    designs: list[Any],
+    *,
+    data: Path | None,
+    features: tuple[Path, ...],
+    positive: list[str],
+    negative: list[str],
+    drop: list[str],
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    from featx.cache.places import Places
+    from featx.comparison import compare
+    from featx.designs import custom
+
+    if positive or negative or drop:
+        designs = [*designs, custom(positive, negative, drop=drop)]
+    designs = designs or (["mel-vs-benign"] if verb == "fit" else PAPER_DESIGNS)
+    typed = click.get_current_context().get_parameter_source("data") is click.core.ParameterSource.COMMANDLINE
+    if features and typed:
+        raise UsageError("DATA and --features both say what is fitted; give one of them")
+    chosen = list(features) or last_of(data, Places.at(options["cache"]))
+    if not quiet:
+        click.echo(f"features: {', '.join(map(str, chosen))}", err=True)
+    with progress(verb, unit="split", quiet=quiet) as bar:
+        found = compare(chosen, classifiers=classifiers, designs=designs, verb=verb, on_progress=bar, **options)
+    tell_comparison(found, quiet=quiet, verbose=verbose)
+
+
+def last_of(data: Path | None, places: Any) -> list[Path]:
+    """Return the features extracted last: of DATA where it is given, else of the only dataset of the cache."""
+    if data is None:
+        return places.last()
+    from featx.matrix import extracted_from
+
+    return extracted_from(data, places)

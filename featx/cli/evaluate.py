@@ -1,0 +1,68 @@
+"""`featx evaluate`: trained on one feature file, tested on another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from featx.cli.compare import last_of
+from featx.cli.options import cache_option, data_argument, evaluate_options, names, quiet_options
+from featx.cli.talk import progress
+from featx.errors import UsageError
+
+
+@click.command()
+@data_argument
+@click.option(
+    "--clf",
+    "classifiers",
+    multiple=True,
+    callback=names,
+    default=("svm,rf,tree",),
+    show_default=True,
+    help="Classifiers, with commas between.",
+)
+@click.option(
+    "--design",
+    "designs",
+    multiple=True,
+    callback=names,
+    default=("mel-vs-benign",),
+    show_default=True,
+    help="Designs, with commas between: names or YAML files.",
+)
+@evaluate_options
+@cache_option
+@quiet_options
+def evaluate(
+    *, data: Path | None, features: Path | None, cache: Path | None, quiet: bool, verbose: bool, **options: Any
+) -> None:
+    """Train on one feature file and test on another's rows: external validation.
+
+    Trains on the features that were extracted last, or those of DATA, or --features; tests on --test. Images, groups
+    and near-duplicates that both hold are refused.
+    """
+    from featx.cache.places import Places
+    from featx.evaluation import evaluate, only
+
+    typed = click.get_current_context().get_parameter_source("data") is click.core.ParameterSource.COMMANDLINE
+    if features and typed:
+        raise UsageError("DATA and --features both say what is trained on; give one of them")
+    chosen = features or only(last_of(data, Places.at(cache)))
+    if not quiet:
+        click.echo(f"train: {chosen}\ntest: {options['test']}", err=True)
+    with progress("evaluate", unit="fit", quiet=quiet) as bar:
+        found = evaluate(chosen, cache=cache, on_progress=bar, **options)
+    _tell_evaluation(found, quiet=quiet, verbose=verbose)
+
+
+def _tell_evaluation(found: Any, *, quiet: bool, verbose: bool) -> None:
+    from featx.description.evaluation import evaluation_told
+
+    for note in found.notes:
+        click.echo(f"Note: {note}", err=True)
+    click.echo(evaluation_told(found, verbose=verbose))
+    if not quiet:
+        click.echo(f"written: {found.folder}/run.json, scores.csv, predictions.csv, clinical.csv and more", err=True)

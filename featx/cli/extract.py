@@ -1,0 +1,36 @@
+"""`featx extract`: images in, cached features out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from featx.cli.options import backbone_options, cache_option, data_argument, dataset_options, quiet_options
+from featx.cli.talk import columns, progress, tell_extraction
+
+SKIPPED = 3
+
+
+@click.command()
+@data_argument
+@dataset_options
+@backbone_options
+@cache_option
+@quiet_options
+@click.pass_context
+def extract(ctx: click.Context, data: Path | None, quiet: bool, verbose: bool, **options: Any) -> None:
+    """Extract deep features of DATA into the cache, or find them there.
+
+    DATA is a folder or a table of images (or FEATX_DATA); without it, the built-in synthetic demo is used.
+    """
+    from featx.extraction import extract
+
+    if data is None and not quiet:
+        click.echo("no DATA given: the built-in demo is used (synthetic images)", err=True)
+    with progress("extract", unit="img", quiet=quiet) as bar:
+        found = extract(data, on_progress=bar, columns=columns(options), **options)
+    tell_extraction(found, quiet=quiet, verbose=verbose)
+    if found.failed:
+        ctx.exit(SKIPPED)
