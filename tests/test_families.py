@@ -43,7 +43,13 @@ def test_verdicts_are_those_of_fits_one_by_one(name, scale):
         expected = alone(name, X, task, scale=scale, seed=3)
         assert verdict.chosen == expected.chosen
         assert (verdict.at_edge, verdict.converged) == (expected.at_edge, True)
-        np.testing.assert_allclose(verdict.scores, expected.scores, atol=2e-3 * np.abs(expected.scores).max())
+        told, wanted = (free_of_intercept(name, one.scores) for one in (verdict, expected))
+        np.testing.assert_allclose(told, wanted, atol=2e-3 * np.abs(expected.scores).max())
+
+
+def free_of_intercept(name, scores):
+    """Where every row is at its bound, a range of intercepts serves the hinge, and libsvm's is left to rounding."""
+    return scores - scores.mean(0) if name == "svc-linear" else scores
 
 
 @pytest.mark.parametrize("name", ["svm", "svc-linear", "svm-rbf"])

@@ -10,9 +10,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.svm import SVC, LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from featx import linear_svm
 from featx.linear_svc import LinearSVM
-from featx.linear_svm import Products, balanced, solve
+from featx.linear_svm import Products, balanced, hinge, interior_point, products, solve, squared_hinge
 
 PATH = [10.0**power for power in range(-3, 5)]
 
@@ -26,11 +25,11 @@ def made(n=90, d=200, *, seed=0, shift=0.4, positive=0.3):
     return X / np.maximum(np.linalg.norm(X, axis=1, keepdims=True), 1e-12), y
 
 
-def squared_hinge(w, b, X, y, weights, C):
+def squared_hinge_objective(w, b, X, y, weights, C):
     return 0.5 * (w @ w + b * b) + C * (weights * np.maximum(0, 1 - y * (X @ w + b)) ** 2).sum()
 
 
-def hinge(w, b, X, y, weights, C):
+def hinge_objective(w, b, X, y, weights, C):
     return 0.5 * w @ w + C * (weights * np.maximum(0, 1 - y * (X @ w + b))).sum()
 
 
@@ -43,9 +42,9 @@ def test_the_objective_is_liblinears(n, d, weighted):
     assert found.converged.all()
     for at, C in enumerate(PATH[:7]):
         reference = LinearSVC(C=C, tol=1e-9, max_iter=1_000_000, dual=d > n).fit(X, y, sample_weight=weights[:, 0])
-        best = squared_hinge(reference.coef_[0], reference.intercept_[0], X, y, weights[:, 0], C)
+        best = squared_hinge_objective(reference.coef_[0], reference.intercept_[0], X, y, weights[:, 0], C)
         w, b = found.coef[at, :, 0] @ X, found.intercept[at, 0]
-        assert squared_hinge(w, b, X, y, weights[:, 0], C) == pytest.approx(found.objective[at, 0], rel=1e-9)
+        assert squared_hinge_objective(w, b, X, y, weights[:, 0], C) == pytest.approx(found.objective[at, 0], rel=1e-9)
         assert found.objective[at, 0] <= best * (1 + 1e-4)
         if best > 1e-6:
             assert abs(roc_auc_score(y, X @ w + b) - roc_auc_score(y, reference.decision_function(X))) < 1e-3
@@ -58,17 +57,58 @@ def test_the_hinge_is_libsvms(n, d):
     found = solve(Products(X), y[:, None], weights=weights, Cs=PATH, loss="hinge")
     for at, C in enumerate(PATH[:6]):
         reference = SVC(kernel="linear", C=C, tol=1e-7, class_weight="balanced").fit(X, y)
-        best = hinge(reference.coef_[0], reference.intercept_[0], X, y, weights[:, 0], C)
+        best = hinge_objective(reference.coef_[0], reference.intercept_[0], X, y, weights[:, 0], C)
         w, b = found.coef[at, :, 0] @ X, found.intercept[at, 0]
-        assert hinge(w, b, X, y, weights[:, 0], C) == pytest.approx(best, rel=1e-4)
+        assert hinge_objective(w, b, X, y, weights[:, 0], C) == pytest.approx(best, rel=1e-4)
         np.testing.assert_allclose(found.margins[at, :, 0], X @ w + b, atol=1e-9)
 
 
 def test_a_separating_solution_is_not_computed_again():
     X, y = made(60, 300, shift=1.0)
-    found = solve(Products(X), y[:, None], weights=np.ones((60, 1)), Cs=PATH, loss="hinge")
-    assert found.work["libsvm"] < len(PATH)
+    weights = balanced(y[:, None], np.ones((60, 1), dtype=bool))
+    found = solve(Products(X), y[:, None], weights=weights, Cs=PATH, loss="hinge")
+    more = solve(Products(X), y[:, None], weights=weights, Cs=[*PATH, 1e5, 1e6], loss="hinge")
+    assert found.work == more.work and found.work["interior points"] == 0
     assert (found.coef[-1] == found.coef[-2]).all() and found.converged.all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(6, 70), st.integers(1, 90), st.floats(0, 1.5), st.floats(0.1, 0.9))
+def test_no_hinge_is_worse_than_libsvms_and_every_gap_is_small(seed, n, d, shift, positive):
+    X, y = made(n, d, seed=seed, shift=shift, positive=positive)
+    weights = balanced(y[:, None], np.ones((n, 1), dtype=bool))
+    found = solve(Products(X), y[:, None], weights=weights, Cs=PATH, loss="hinge")
+    assert found.converged.all() and found.gap.min() >= -1e-9
+    for at in (1, 3):
+        reference = SVC(kernel="linear", C=PATH[at], class_weight="balanced").fit(X, y)
+        best = hinge_objective(reference.coef_[0], reference.intercept_[0], X, y, weights[:, 0], PATH[at])
+        assert found.objective[at, 0] <= best * (1 + 1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10_000), st.integers(6, 70), st.integers(1, 90), st.floats(0, 1.5), st.sampled_from(PATH))
+def test_the_interior_point_method_ends_at_any_c_and_rank(seed, n, d, shift, C):
+    X, y = made(n, d, seed=seed, shift=shift)
+    K, bound = X @ X.T, np.full(n, C)
+    point = hinge._feasible(y, hinge._Point(*interior_point.minimise(K, y, bound)), bound)
+    assert hinge._Problem(K, y, np.ones(n)).certified(point, C, tolerance=1e-7)
+
+
+def test_where_active_sets_do_not_end_the_interior_point_method_answers(monkeypatch):
+    X, y = made(90, 200)
+    weights = balanced(y[:, None], np.ones((90, 1), dtype=bool))
+    usual = solve(Products(X), y[:, None], weights=weights, Cs=PATH, loss="hinge")
+    assert usual.work["interior points"] == 0 and usual.work["active sets"] > 0
+    monkeypatch.setattr(hinge, "STRIDES", ())
+    other = solve(Products(X), y[:, None], weights=weights, Cs=PATH, loss="hinge")
+    assert other.work["interior points"] > 0
+    np.testing.assert_allclose(other.objective, usual.objective, rtol=1e-5)
+
+
+def test_weights_of_unequal_totals_have_no_start_in_closed_form():
+    X, y = made(60, 40, positive=0.2)
+    found = solve(Products(X), y[:, None], weights=np.ones((60, 1)), Cs=PATH[:4], loss="hinge")
+    assert found.converged.all() and found.work["interior points"] > 0
 
 
 def test_columns_do_not_disturb_each_other():
@@ -95,12 +135,12 @@ def test_margins_are_those_of_every_row_also_of_rows_left_out():
 def test_conjugate_gradients_and_rows_without_a_matrix_give_the_same(monkeypatch):
     X, y = made(120, 90)
     direct = solve(Products(X, extra=1.0), y[:, None], weights=np.ones((120, 1)), Cs=PATH[:4])
-    monkeypatch.setattr(linear_svm, "FACTORED", 5)
+    monkeypatch.setattr(squared_hinge, "FACTORED", 5)
     steps = solve(Products(X, extra=1.0), y[:, None], weights=np.ones((120, 1)), Cs=PATH[:4])
     assert steps.work["factored"] == 0 and steps.converged.all()
     np.testing.assert_allclose(steps.objective, direct.objective, rtol=1e-4)
-    monkeypatch.setattr(linear_svm, "MOST_ROWS", 10)
-    monkeypatch.setattr(linear_svm, "DOUBLE_ROWS", 10)
+    monkeypatch.setattr(products, "MOST_ROWS", 10)
+    monkeypatch.setattr(products, "DOUBLE_ROWS", 10)
     rows = Products(X, extra=1.0)
     assert rows._matrix is None
     single = solve(rows, y[:, None], weights=np.ones((120, 1)), Cs=PATH[:4])
@@ -109,7 +149,7 @@ def test_conjugate_gradients_and_rows_without_a_matrix_give_the_same(monkeypatch
 
 def test_a_false_certificate_is_seen(monkeypatch):
     X, y = made(60, 80)
-    monkeypatch.setattr(linear_svm, "STEPS", 1)
+    monkeypatch.setattr(squared_hinge, "STEPS", 1)
     found = solve(Products(X, extra=1.0), y[:, None], weights=np.ones((60, 1)), Cs=[100.0])
     best = solve_fully(X, y)
     assert not found.converged.any()
@@ -118,7 +158,7 @@ def test_a_false_certificate_is_seen(monkeypatch):
 
 def solve_fully(X, y):
     reference = LinearSVC(C=100.0, tol=1e-10, max_iter=1_000_000).fit(X, y)
-    return squared_hinge(reference.coef_[0], reference.intercept_[0], X, y, np.ones(len(y)), 100.0)
+    return squared_hinge_objective(reference.coef_[0], reference.intercept_[0], X, y, np.ones(len(y)), 100.0)
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,0 +1,89 @@
+"""Products of rows with rows, what a path of solutions holds, and the tolerances of both losses."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+
+TOLERANCE = 1e-5  # of the relative duality gap
+ACCEPTED = 1e-4  # gap above which a problem is said not to have converged
+DOUBLE_ROWS = 3000  # rows up to which products are kept in double precision
+MOST_ROWS = 12_000  # rows up to which products are kept as a matrix (576 MB in single precision)
+
+
+class Products:
+    """Products of rows with rows: kept as a matrix where it fits, else formed from the rows when they are wanted.
+
+    Parameters
+    ----------
+    X : numpy.ndarray of float, shape (n, d)
+        Rows.
+    extra : float
+        Added to each product: 1 makes the intercept a regularised weight.
+    matrix : numpy.ndarray, shape (n, n), optional
+        The products without ``extra``, where they are known already.
+    """
+
+    def __init__(self, X: np.ndarray, *, extra: float = 0.0, matrix: np.ndarray | None = None) -> None:
+        self.rows = len(X)
+        self.extra = extra
+        precision = np.float64 if self.rows <= DOUBLE_ROWS else np.float32
+        self._X: np.ndarray = np.asarray(X, dtype=precision)
+        if matrix is None and self.rows <= MOST_ROWS:
+            matrix = self._X @ self._X.T
+        self._matrix = None if matrix is None else np.asarray(matrix, dtype=precision) + np.asarray(extra, precision)
+
+    def times(self, B: np.ndarray) -> np.ndarray:
+        """Return the products times a matrix, shape (n, p), in their own precision."""
+        if self._matrix is not None:
+            return self._matrix @ B.astype(self._matrix.dtype, copy=False)
+        B = B.astype(self._X.dtype, copy=False)
+        return self._X @ (self._X.T @ B) + self._X.dtype.type(self.extra) * B.sum(0)
+
+    def exactly(self, B: np.ndarray) -> np.ndarray:
+        """Return the products times a matrix in double precision, shape (n, p)."""
+        if self._matrix is not None and self._matrix.dtype == np.float64:
+            return self._matrix @ B
+        weights, n = np.zeros((self._X.shape[1], B.shape[1])), self.rows
+        for start in range(0, n, 1024):
+            weights += self._X[start : start + 1024].astype(np.float64).T @ B[start : start + 1024]
+        parts = [self._X[start : start + 1024].astype(np.float64) @ weights for start in range(0, n, 1024)]
+        return np.concatenate(parts) + self.extra * B.sum(0)
+
+    def block(self, rows: np.ndarray) -> np.ndarray:
+        """Return the products among some rows, float64 of shape (m, m), a copy."""
+        if self._matrix is not None:
+            return self._matrix[np.ix_(rows, rows)].astype(np.float64)
+        return (self._X[rows] @ self._X[rows].T).astype(np.float64) + self.extra
+
+
+class Solutions(NamedTuple):
+    """The solutions of a family along a path of C.
+
+    Attributes
+    ----------
+    coef : numpy.ndarray of float64, shape (c, n, p)
+        Dual coefficients times labels: the weights are their products with the rows.
+    intercept : numpy.ndarray of float64, shape (c, p)
+        Intercepts (for the squared hinge the sum of the coefficients).
+    margins : numpy.ndarray of float64, shape (c, n, p)
+        Decision values of all rows of the family, also of those left out of a problem.
+    objective, gap : numpy.ndarray of float64, shape (c, p)
+        Primal objective, and relative duality gap.
+    work : collections.Counter
+        Newton steps, systems factored, columns of products; active sets, interior points.
+    """
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    margins: np.ndarray
+    objective: np.ndarray
+    gap: np.ndarray
+    work: Counter[str]
+
+    @property
+    def converged(self) -> np.ndarray:
+        """Which problems are certified, bool of shape (c, p)."""
+        return self.gap <= ACCEPTED
