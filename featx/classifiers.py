@@ -7,8 +7,10 @@ projection, C) learns from those rows alone. This file knows no images and no fi
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,10 +18,14 @@ import numpy as np
 from featx.errors import SplitError, UsageError, suggestion
 from featx.folds import Inner, inner_splits
 from featx.metrics import ranking_score
+from featx.provenance import version
 from featx.shelf import Shelf
 
 SCALES = ("l2", "standard", "none")
 INNER_PARTS = 3
+# the module of each, the extra that brings it, and what it is called there
+ACCELERATORS = {"numba": ("numba", "fast", "numba"), "intel": ("sklearnex", "intel", "scikit-learn-intelex")}
+PLAIN = "none"
 SMALLEST, LARGEST = 1e-9, 1e6  # what a hyperparameter may be set to; solvers do not end far beyond
 PAPER_GRID = tuple(10.0**power for power in range(-3, 5))  # Menegola et al. (2017), released code
 
@@ -46,6 +52,12 @@ class Classifier:
         Hyperparameters that cannot be more than there are train rows.
     words : mapping of str to tuple of str
         The words that a hyperparameter takes, beside numbers.
+    faster : mapping of str to callable
+        What builds it instead, by accelerator.
+    accelerator : str
+        What builds it: ``none``, or an accelerator.
+    learns : bool
+        Whether it learns from train rows at all, so that holding some of them back says something.
     """
 
     name: str
@@ -57,6 +69,9 @@ class Classifier:
     linear: bool = False
     counts_rows: tuple[str, ...] = ()
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    faster: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    accelerator: str = PLAIN
+    learns: bool = True
 
 
 class Verdict(NamedTuple):
@@ -147,6 +162,59 @@ def judge(
     return Verdict(scores, choice.params, choice.at_edge, converged, choice.inner, choice.score, choice.scheme)
 
 
+def accelerated(classifiers: Sequence[Classifier], accelerate: str) -> list[Classifier]:
+    """Return classifiers as an accelerator builds them; those that it does not know stay as they are.
+
+    Parameters
+    ----------
+    classifiers : sequence of Classifier
+        What is fitted.
+    accelerate : {"none", "numba", "intel"}
+        The accelerator.
+
+    Raises
+    ------
+    UsageError
+        For any other word, or where the accelerator is not installed.
+    """
+    if accelerate == PLAIN:
+        return list(classifiers)
+    if accelerate not in ACCELERATORS:
+        raise UsageError(f"--accelerate takes {', '.join([PLAIN, *ACCELERATORS])}; {accelerate!r} came")
+    module, extra, _ = ACCELERATORS[accelerate]
+    if find_spec(module) is None:
+        raise UsageError(f"--accelerate {accelerate} wants what is not installed here: pip install 'featx[{extra}]'")
+    if accelerate == "numba":
+        _refuse_nowhere_to_keep()
+    return [_accelerated(classifier, accelerate) for classifier in classifiers]
+
+
+def built_by(classifier: Classifier) -> str:
+    """Return what builds a classifier, as records tell it: ``none``, or for instance ``numba 0.60.0``."""
+    if classifier.accelerator == PLAIN:
+        return PLAIN
+    package = ACCELERATORS[classifier.accelerator][2]
+    return f"{package} {version(package)}"
+
+
+def _refuse_nowhere_to_keep() -> None:
+    """Raise UsageError where numba finds no folder for what it compiles: it would do so again at every start."""
+    try:
+        import featx.forest  # noqa: F401
+    except RuntimeError as error:
+        raise UsageError(
+            f"--accelerate numba has nowhere to keep what it compiles; set NUMBA_CACHE_DIR to a folder ({error})"
+        ) from error
+
+
+def _accelerated(classifier: Classifier, accelerate: str) -> Classifier:
+    if accelerate not in classifier.faster:
+        return classifier
+    # bins go by the order of values alone, so that they need no scaling
+    scale = "none" if accelerate == "numba" else classifier.scale
+    return replace(classifier, build=classifier.faster[accelerate], scale=scale, accelerator=accelerate)
+
+
 def fixed_params(texts: Sequence[str], classifiers: Sequence[Classifier]) -> dict[str, dict[str, Any]]:
     """Read ``--param`` texts: ``C=1`` for every classifier that has it, ``svm:C=1`` for one.
 
@@ -181,14 +249,13 @@ def _value(text: str, classifier: Classifier, name: str) -> Any:
     except ValueError:
         value = text
     usual = classifier.grid.get(name, (classifier.defaults[name],))[0]
-    numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
     words = classifier.words.get(name, ())
+    numeric = isinstance(value, (int, float)) and not isinstance(value, bool) and name not in _OF_BINARY
     if value not in words and not (numeric and SMALLEST <= value <= LARGEST):
-        told = f" or {', '.join(words)}" if words else ""
-        raise UsageError(
-            f"--param {name}={text}: {classifier.name} takes a positive number{told} here, "
-            f"from {SMALLEST:g} to {LARGEST:g}"
-        )
+        numbers = [] if name in _OF_BINARY else ["a positive number"]
+        told = " or ".join([*numbers, *filter(None, [", ".join(words)])])
+        limits = "" if name in _OF_BINARY else f", from {SMALLEST:g} to {LARGEST:g}"
+        raise UsageError(f"--param {name}={text}: {classifier.name} takes {told} here{limits}")
     if isinstance(usual, int) and value != int(value):
         raise UsageError(f"--param {name}={text}: {classifier.name} takes a whole number here")
     return type(usual)(value) if numeric and isinstance(usual, (int, float)) else value
@@ -216,12 +283,17 @@ def scaled(X: np.ndarray, X_test: np.ndarray, *, scale: str) -> tuple[np.ndarray
     if scale == "l2":
         return _unit_rows(X), _unit_rows(X_test)
     if scale == "standard":
-        mean, variance = X.mean(0), X.var(0)
-        rounding = len(X) * np.finfo(np.float64).eps  # a constant column may seem to vary by this much
-        constant = variance <= rounding * variance + (rounding * mean) ** 2
-        std = np.where(constant, 1.0, np.sqrt(variance))
+        mean, std = standard(X)
         return (X - mean) / std, (X_test - mean) / std
     return X, X_test
+
+
+def standard(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and deviation of each column; a constant column has the deviation 1."""
+    mean, variance = X.mean(0), X.var(0)
+    rounding = len(X) * np.finfo(np.float64).eps  # a constant column may seem to vary by this much
+    constant = variance <= rounding * variance + (rounding * mean) ** 2
+    return mean, np.where(constant, 1.0, np.sqrt(variance))
 
 
 class _Choice(NamedTuple):
@@ -251,7 +323,7 @@ def _choose(
     if len(grid) > 1:
         raise UsageError(f"{classifier.name} searches more than one hyperparameter at once")
     splits = None
-    if grid or hold_back:
+    if grid or (hold_back and classifier.learns):
         splits = inner_splits_if(y, groups, needed=bool(grid), scheme=inner, seed=seed)
     if splits is None:
         return _Choice(base, False, None, None, "")
@@ -356,59 +428,134 @@ def _converged(estimator: Any) -> bool:
     return not any(done is not None and limit > 0 and np.max(done) >= limit for done, limit in limits)
 
 
-def _one_vs_rest(binary: Any) -> Any:
-    """Fit one problem a class where there are more than two, each balanced by itself, as in the paper's code."""
-    from sklearn.multiclass import OneVsRestClassifier
+def _of_binary(binary: Any, multiclass: str) -> Any:
+    """Fit one problem a class, as the paper's code does, or one a pair, each balanced by itself."""
+    from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
 
-    return OneVsRestClassifier(binary)
+    return {"ovr": OneVsRestClassifier, "ovo": OneVsOneClassifier}[multiclass](binary)
 
 
-def _svm(*, seed: int, C: float, max_iter: int) -> Any:
+def _weights(class_weight: str) -> str | None:
+    return None if class_weight == "none" else class_weight
+
+
+def _svm(*, seed: int, C: float, max_iter: int, multiclass: str, class_weight: str) -> Any:
     from sklearn.svm import LinearSVC
 
-    return _one_vs_rest(LinearSVC(C=C, dual=False, class_weight="balanced", max_iter=max_iter, random_state=seed))
+    return _of_binary(
+        LinearSVC(C=C, dual=False, class_weight=_weights(class_weight), max_iter=max_iter, random_state=seed),
+        multiclass,
+    )
 
 
-def _svc_linear(*, seed: int, C: float) -> Any:
+def _svc_linear(*, seed: int, C: float, multiclass: str, class_weight: str) -> Any:
     from sklearn.svm import SVC
 
-    return _one_vs_rest(SVC(C=C, kernel="linear", class_weight="balanced", cache_size=500, random_state=seed))
+    return _of_binary(
+        SVC(C=C, kernel="linear", class_weight=_weights(class_weight), cache_size=500, random_state=seed), multiclass
+    )
 
 
-def _svm_rbf(*, seed: int, C: float, gamma: float | str) -> Any:
+def _svm_rbf(*, seed: int, C: float, gamma: float | str, multiclass: str, class_weight: str) -> Any:
     from sklearn.svm import SVC
 
-    return _one_vs_rest(SVC(C=C, gamma=gamma, class_weight="balanced", cache_size=500, random_state=seed))
+    return _of_binary(
+        SVC(C=C, gamma=gamma, class_weight=_weights(class_weight), cache_size=500, random_state=seed), multiclass
+    )
 
 
-def _rf(*, seed: int, n_estimators: int, min_samples_leaf: int, max_features: str | float) -> Any:
+def _intel_svc_linear(*, seed: int, C: float, multiclass: str, class_weight: str) -> Any:
+    from sklearnex.svm import SVC
+
+    _quieten_intel()
+    return _of_binary(SVC(C=C, kernel="linear", class_weight=_weights(class_weight), random_state=seed), multiclass)
+
+
+def _intel_svm_rbf(*, seed: int, C: float, gamma: float | str, multiclass: str, class_weight: str) -> Any:
+    from sklearnex.svm import SVC
+
+    _quieten_intel()
+    return _of_binary(SVC(C=C, gamma=gamma, class_weight=_weights(class_weight), random_state=seed), multiclass)
+
+
+def _quieten_intel() -> None:
+    """Silence oneDAL's word that it takes all cores where a thread calls it: the option's help says so."""
+    warnings.filterwarnings("ignore", message="'Threading' parallel backend", category=UserWarning)
+
+
+def _rf(*, seed: int, n_estimators: int, min_samples_leaf: int, max_features: str | float, class_weight: str) -> Any:
     from sklearn.ensemble import RandomForestClassifier
 
     return RandomForestClassifier(
         n_estimators=n_estimators,
         min_samples_leaf=min_samples_leaf,
         max_features=max_features,
-        class_weight="balanced",
+        class_weight=_weights(class_weight),
         random_state=seed,
     )
 
 
-def _tree(*, seed: int, min_samples_leaf: int) -> Any:
+def _binned_rf(*, seed: int, class_weight: str, **params: Any) -> Any:
+    from featx.forest import HistogramForestClassifier
+
+    return HistogramForestClassifier(class_weight=_weights(class_weight), random_state=seed, **params)
+
+
+def _intel_rf(*, seed: int, class_weight: str, **params: Any) -> Any:
+    from sklearnex.ensemble import RandomForestClassifier
+
+    _quieten_intel()
+    return RandomForestClassifier(class_weight=_weights(class_weight), random_state=seed, **params)
+
+
+def _tree(*, seed: int, min_samples_leaf: int, class_weight: str) -> Any:
     from sklearn.tree import DecisionTreeClassifier
 
-    return DecisionTreeClassifier(min_samples_leaf=min_samples_leaf, class_weight="balanced", random_state=seed)
+    return DecisionTreeClassifier(
+        min_samples_leaf=min_samples_leaf, class_weight=_weights(class_weight), random_state=seed
+    )
 
 
-def _logreg(*, seed: int, C: float, max_iter: int) -> Any:
+def _binned_tree(*, seed: int, min_samples_leaf: int, class_weight: str) -> Any:
+    from featx.forest import HistogramTreeClassifier
+
+    return HistogramTreeClassifier(
+        min_samples_leaf=min_samples_leaf, class_weight=_weights(class_weight), random_state=seed
+    )
+
+
+def _logreg(*, seed: int, C: float, max_iter: int, class_weight: str) -> Any:
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=C, class_weight="balanced", max_iter=max_iter, random_state=seed)
+    return LogisticRegression(C=C, class_weight=_weights(class_weight), max_iter=max_iter, random_state=seed)
 
 
 def _knn(*, seed: int, n_neighbors: int) -> Any:
     from sklearn.neighbors import KNeighborsClassifier
 
     return KNeighborsClassifier(n_neighbors=n_neighbors)
+
+
+class _Argmax:
+    """The verdict of a network on its own outputs: nothing is fitted."""
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> _Argmax:
+        classes = len(np.unique(y))
+        if X.shape[1] != classes and (X.shape[1], classes) != (1, 2):
+            raise ValueError(f"{X.shape[1]} outputs for {classes} classes: it takes the logits of a network that was "
+                             "trained for them")  # fmt: skip
+        return self
+
+    def decision_function(self, X: np.ndarray) -> np.ndarray:
+        """Return by how much the second class is above the first, (n,), or the log of each class's share, (n, c)."""
+        if X.shape[1] <= 2:
+            return X[:, -1].astype(np.float64) - (X[:, 0] if X.shape[1] == 2 else 0.0)
+        shifted = X.astype(np.float64) - X.max(1, keepdims=True)
+        return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+
+
+def _argmax(*, seed: int) -> Any:
+    return _Argmax()
 
 
 def _dummy(*, seed: int) -> Any:
@@ -419,6 +566,10 @@ def _dummy(*, seed: int) -> Any:
 
 # A tree's splits do not depend on the scale of a column, but scikit-learn takes values nearer than 1e-7 for equal, and
 # some networks' features are smaller than that: so trees see standardised columns too.
+_WEIGHTED = {"class_weight": "balanced"}
+_WEIGHT_WORDS = {"class_weight": ("balanced", "none")}
+_OF_BINARY = {"multiclass": "ovr", **_WEIGHTED}
+_OF_BINARY_WORDS = {"multiclass": ("ovr", "ovo"), **_WEIGHT_WORDS}
 CLASSIFIERS: Shelf[Classifier] = Shelf(
     "classifier",
     {
@@ -426,53 +577,61 @@ CLASSIFIERS: Shelf[Classifier] = Shelf(
             "svm",
             "linear SVM, squared hinge (LinearSVC's objective; the paper's hinge is svc-linear)",
             _svm,
-            {"C": 1.0, "max_iter": 2000},
+            {"C": 1.0, "max_iter": 2000, **_OF_BINARY},
             {"C": PAPER_GRID},
             scale="l2",
             linear=True,
+            words=_OF_BINARY_WORDS,
         ),
         "svc-linear": Classifier(
             "svc-linear",
             "linear SVM, hinge, free intercept, as in Menegola et al. (2017)",
             _svc_linear,
-            {"C": 1.0},
+            {"C": 1.0, **_OF_BINARY},
             {"C": PAPER_GRID},
             scale="l2",
             linear=True,
+            words=_OF_BINARY_WORDS,
+            faster={"intel": _intel_svc_linear},
         ),
         "svm-rbf": Classifier(
             "svm-rbf",
             "SVM with a Gaussian kernel",
             _svm_rbf,
-            {"C": 1.0, "gamma": "scale"},
+            {"C": 1.0, "gamma": "scale", **_OF_BINARY},
             {"C": (0.1, 1.0, 10.0, 100.0, 1000.0)},
             scale="l2",
-            words={"gamma": ("scale", "auto")},
+            words={"gamma": ("scale", "auto"), **_OF_BINARY_WORDS},
+            faster={"intel": _intel_svm_rbf},
         ),
         "rf": Classifier(
             "rf",
             "random forest",
             _rf,
-            {"n_estimators": 300, "min_samples_leaf": 1, "max_features": "sqrt"},
-            words={"max_features": ("sqrt", "log2")},
+            {"n_estimators": 300, "min_samples_leaf": 1, "max_features": "sqrt", **_WEIGHTED},
+            words={"max_features": ("sqrt", "log2"), **_WEIGHT_WORDS},
             scale="standard",
+            faster={"numba": _binned_rf, "intel": _intel_rf},
         ),
         "tree": Classifier(
             "tree",
             "decision tree, its leaf size chosen inside each train half",
             _tree,
-            {"min_samples_leaf": 1},
+            {"min_samples_leaf": 1, **_WEIGHTED},
             {"min_samples_leaf": (40, 20, 10, 5, 1)},
+            words=_WEIGHT_WORDS,
             scale="standard",
+            faster={"numba": _binned_tree},
         ),
         "logreg": Classifier(
             "logreg",
             "logistic regression",
             _logreg,
-            {"C": 1.0, "max_iter": 2000},
+            {"C": 1.0, "max_iter": 2000, **_WEIGHTED},
             {"C": PAPER_GRID},
             scale="l2",
             linear=True,
+            words=_WEIGHT_WORDS,
         ),
         "knn": Classifier(
             "knn",
@@ -482,6 +641,9 @@ CLASSIFIERS: Shelf[Classifier] = Shelf(
             {"n_neighbors": (31, 15, 7, 3, 1)},
             scale="l2",
             counts_rows=("n_neighbors",),
+        ),
+        "argmax": Classifier(
+            "argmax", "the network's own verdict, on --layer logits of a network trained here", _argmax, learns=False
         ),
         "dummy": Classifier("dummy", "the classes' prior: what chance scores", _dummy),
     },

@@ -8,6 +8,7 @@ the way for scalers that learn and for ``--solver sklearn``. Knows no files and 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -218,38 +219,67 @@ def _inner_splits(number: int, task: Task, inner: str, seed: int, *, needed: boo
         raise TaskError(number, error) from error
 
 
-def _labels(y: np.ndarray) -> np.ndarray:
-    """Return labels -1 and 1: one column for two classes, else one for each class against the rest."""
+class Columns(NamedTuple):
+    """The binary problems of a task: labels -1 and 1, which rows are in which, and their weights, each (n, p)."""
+
+    labels: np.ndarray
+    used: np.ndarray
+    weights: np.ndarray
+
+
+def columns_of(y: np.ndarray, settings: Mapping[str, Any]) -> Columns:
+    """Return one column for two classes, else one for each class against the rest, or one for each pair."""
     classes = int(y.max()) + 1
-    codes = [1] if classes == 2 else range(classes)
-    return np.column_stack([np.where(y == code, 1.0, -1.0) for code in codes])
+    if classes == 2 or settings["multiclass"] == "ovr":
+        labels = np.column_stack([np.where(y == code, 1.0, -1.0) for code in ([1] if classes == 2 else range(classes))])
+        used = np.ones(labels.shape, dtype=bool)
+    else:
+        pairs = list(combinations(range(classes), 2))
+        labels = np.column_stack([np.where(y == second, 1.0, -1.0) for _, second in pairs])
+        used = np.column_stack([(y == first) | (y == second) for first, second in pairs])
+    weights = balanced(labels, used) if settings["class_weight"] == "balanced" else used.astype(np.float64)
+    return Columns(labels, used, weights)
 
 
-def _by_class(margins: np.ndarray) -> np.ndarray:
-    """Return one score a class of margins (..., p)."""
-    return np.concatenate([-margins, margins], axis=-1) if margins.shape[-1] == 1 else margins
+def by_class(margins: np.ndarray, classes: int, settings: Mapping[str, Any]) -> np.ndarray:
+    """Return one score a class of margins (c, m, p); those of pairs vote, and scikit-learn breaks ties so."""
+    if classes == 2:
+        return np.concatenate([-margins, margins], axis=-1)
+    if settings["multiclass"] == "ovr":
+        return margins
+    votes, confidence = np.zeros((2, *margins.shape[:-1], classes))
+    for column, (first, second) in enumerate(combinations(range(classes), 2)):
+        margin = margins[..., column]
+        votes[..., second] += margin > 0
+        votes[..., first] += margin <= 0
+        confidence[..., second] += margin
+        confidence[..., first] -= margin
+    return votes + confidence / (3 * (np.abs(confidence) + 1))  # never as much as a vote
 
 
 def _linear(loss: str, extra: float) -> Callable[..., list[_Path]]:
     """Return what solves the problems of a family as the columns of one call."""
 
-    def paths(shared: Shared, problems: Sequence[_Problem], Cs: Sequence[float], _: Mapping[str, Any]) -> list[_Path]:
+    def paths(
+        shared: Shared, problems: Sequence[_Problem], Cs: Sequence[float], settings: Mapping[str, Any]
+    ) -> list[_Path]:
         rows = np.unique(np.concatenate([problem.train for problem in problems]))
-        labels = [_labels(problem.y) for problem in problems]
-        Y = np.ones((len(rows), sum(own.shape[1] for own in labels)))
-        used = np.zeros(Y.shape, dtype=bool)
+        columns = [columns_of(problem.y, settings) for problem in problems]
+        Y = np.ones((len(rows), sum(own.labels.shape[1] for own in columns)))
+        weights = np.zeros(Y.shape)
         spans, start = [], 0
-        for problem, own in zip(problems, labels, strict=True):
-            at, span = np.searchsorted(rows, problem.train), slice(start, start + own.shape[1])
-            Y[at, span], used[at, span] = own, True
+        for problem, own in zip(problems, columns, strict=True):
+            at, span = np.searchsorted(rows, problem.train), slice(start, start + own.labels.shape[1])
+            Y[at, span], weights[at, span] = own.labels, own.weights
             spans.append(span)
             start = span.stop
-        found = solve(shared.among(rows, extra=extra), Y, weights=balanced(Y, used), Cs=Cs, loss=loss)
+        found = solve(shared.among(rows, extra=extra), Y, weights=weights, Cs=Cs, loss=loss)
         told = []
         for problem, span in zip(problems, spans, strict=True):
             products = shared.between(problem.held, rows).astype(np.float64)
             margins = np.stack([products @ coef[:, span] for coef in found.coef]) + found.intercept[:, None, span]
-            told.append(_Path(_by_class(margins), np.asarray(found.converged[:, span].all(1))))
+            scores = by_class(margins, int(problem.y.max()) + 1, settings)
+            told.append(_Path(scores, np.asarray(found.converged[:, span].all(1))))
         return told
 
     return paths
@@ -261,22 +291,24 @@ def _rbf(shared: Shared, problems: Sequence[_Problem], Cs: Sequence[float], sett
 
     told = []
     for problem in problems:
-        gamma = _gamma(settings["gamma"], shared.X[problem.train])
+        gamma = gamma_of(settings["gamma"], shared.X[problem.train])
         kernel = np.exp(-gamma * shared.distances(problem.train, problem.train))
         beside = np.exp(-gamma * shared.distances(problem.held, problem.train))
-        Y = _labels(problem.y)
-        weights = balanced(Y, np.ones_like(Y, dtype=bool))
-        margins = np.empty((len(Cs), len(problem.held), Y.shape[1]))
-        for at, C in enumerate(Cs):
-            for column in range(Y.shape[1]):
-                machine = SVC(kernel="precomputed", C=C, cache_size=500)
-                machine.fit(kernel, Y[:, column], sample_weight=np.ascontiguousarray(weights[:, column]))
-                margins[at, :, column] = beside[:, machine.support_] @ machine.dual_coef_[0] + machine.intercept_[0]
-        told.append(_Path(_by_class(margins), np.ones(len(Cs), dtype=bool)))
+        columns = columns_of(problem.y, settings)
+        margins = np.empty((len(Cs), len(problem.held), columns.labels.shape[1]))
+        for column in range(margins.shape[2]):
+            rows = np.flatnonzero(columns.used[:, column])
+            own = kernel if len(rows) == len(kernel) else kernel[np.ix_(rows, rows)]
+            y, weights = columns.labels[rows, column], columns.weights[rows, column]
+            for at, C in enumerate(Cs):
+                machine = SVC(kernel="precomputed", C=C, cache_size=500).fit(own, y, sample_weight=weights)
+                margins[at, :, column] = beside[:, rows[machine.support_]] @ machine.dual_coef_[0]
+                margins[at, :, column] += machine.intercept_[0]
+        told.append(_Path(by_class(margins, int(problem.y.max()) + 1, settings), np.ones(len(Cs), dtype=bool)))
     return told
 
 
-def _gamma(value: float | str, X: np.ndarray) -> float:
+def gamma_of(value: float | str, X: np.ndarray) -> float:
     """Return gamma as scikit-learn's SVC takes it."""
     if value == "scale":
         variance = X.var()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -14,10 +16,20 @@ from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.svm import SVC, LinearSVC
 
 from featx import metrics
-from featx.classifiers import CLASSIFIERS, SCALES, Classifier, fixed_params, judge, scaled
+from featx.classifiers import (
+    ACCELERATORS,
+    CLASSIFIERS,
+    SCALES,
+    Classifier,
+    accelerated,
+    fixed_params,
+    judge,
+    scaled,
+)
 from featx.errors import SplitError, UnknownName, UsageError
 
 QUICK = {"rf": {"n_estimators": 10}}
+LEARNERS = [name for name in CLASSIFIERS if CLASSIFIERS[name].learns]
 
 
 def blobs(n=60, d=8, classes=2, *, seed=0, gap=0.8):
@@ -35,7 +47,7 @@ def verdict(name, X, y, groups, X_test, **kwargs):
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_each_classifier_scores_every_class(name, classes):
     X, y, groups = blobs(n=90, classes=classes, gap=1.5)
     found = verdict(name, X[:60], y[:60], groups[:60], X[60:])
@@ -45,7 +57,7 @@ def test_each_classifier_scores_every_class(name, classes):
     assert right > (0.6 if name != "dummy" else 0)
 
 
-@pytest.mark.parametrize("name", [name for name in CLASSIFIERS if name != "dummy"])
+@pytest.mark.parametrize("name", [name for name in LEARNERS if name != "dummy"])
 def test_the_higher_score_is_the_class_that_scikit_learn_predicts(name):
     X, y, groups = blobs(n=90, classes=3)
     params = {key: values[1] for key, values in CLASSIFIERS[name].grid.items()} | QUICK.get(name, {})
@@ -54,7 +66,7 @@ def test_the_higher_score_is_the_class_that_scikit_learn_predicts(name):
     assert found.scores.argmax(1).tolist() == estimator.fit(X[:60].astype(float), y[:60]).predict(X[60:]).tolist()
 
 
-def tight(*, seed, C, max_iter):
+def tight(*, seed, C, **_):
     return OneVsRestClassifier(LinearSVC(C=C, dual=False, class_weight="balanced", tol=1e-10, max_iter=10_000))
 
 
@@ -64,7 +76,7 @@ def test_svm_in_the_span_of_its_rows_is_svm_on_all_features(classes, C):
     X, y, groups = blobs(n=80, d=300, classes=classes, gap=0.1)
     found = verdict(replace(CLASSIFIERS["svm"], build=tight), X[:50], y[:50], groups[:50], X[50:], params={"C": C})
     rows = normalize(X.astype(float))
-    whole = tight(seed=0, C=C, max_iter=0).fit(rows[:50], y[:50]).decision_function(rows[50:])
+    whole = tight(seed=0, C=C).fit(rows[:50], y[:50]).decision_function(rows[50:])
     assert found.scores[:, -1] == pytest.approx(whole if classes == 2 else whole[:, -1], abs=1e-6)
     assert found.scores.argmax(1).tolist() == ((whole > 0).astype(int) if classes == 2 else whole.argmax(1)).tolist()
 
@@ -278,6 +290,8 @@ def test_a_parameter_goes_to_every_classifier_that_has_it_or_to_one():
         ("n_estimators=1.5", "whole number"),
         ("max_features=all", "positive number or sqrt, log2"),
         ("max_features=null", "positive number or sqrt, log2"),
+        ("multiclass=1", "takes ovr, ovo here"),
+        ("class_weight=heavy", "takes balanced, none here"),
     ],
 )
 def test_a_parameter_that_makes_no_sense_is_refused(text, told):
@@ -290,7 +304,7 @@ def test_a_mistyped_classifier_gets_the_nearest_name():
         CLASSIFIERS["svm-rfb"]
 
 
-@pytest.mark.parametrize("name", CLASSIFIERS)
+@pytest.mark.parametrize("name", LEARNERS)
 def test_the_shelf_says_what_it_holds(name):
     classifier = CLASSIFIERS[name]
     assert classifier.name == name and classifier.help and classifier.scale in SCALES
@@ -303,3 +317,75 @@ def test_rows_of_any_size_get_unit_length(factor):
     for scaled_rows in scaled(rows, rows, scale="l2"):
         assert np.linalg.norm(scaled_rows, axis=1) == pytest.approx(1.0)
     assert not scaled(rows * 0, rows * 0, scale="l2")[0].any()
+
+
+# ---- accelerated
+
+FASTER = [(name, way) for name in CLASSIFIERS for way in CLASSIFIERS[name].faster]
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize(("name", "way"), FASTER)
+def test_what_is_accelerated_scores_about_as_scikit_learn_does(name, way, classes):
+    pytest.importorskip(ACCELERATORS[way][0])
+    X, y, groups = blobs(n=300, classes=classes, gap=0.9, seed=1)
+    params = {"rf": {"n_estimators": 60}, "tree": {"min_samples_leaf": 5}}.get(name, {"C": 1.0})
+    (faster,) = accelerated([CLASSIFIERS[name]], way)
+    assert faster.accelerator == way and faster.name == name
+    fits = [verdict(one, X[:150], y[:150], groups[:150], X[150:], params=params) for one in (CLASSIFIERS[name], faster)]
+    ours, theirs = (metrics.ranking_score(y[150:], fit.scores) for fit in fits)
+    assert abs(ours - theirs) < (0.05 if name == "tree" else 0.02) and theirs > 0.75
+    again = verdict(faster, X[:150], y[:150], groups[:150], X[150:], params=params)
+    assert np.array_equal(again.scores, fits[1].scores) and fits[1].converged
+
+
+def test_what_an_accelerator_does_not_know_stays_as_it_is():
+    chosen = [CLASSIFIERS[name] for name in ("svm", "rf", "knn")]
+    assert accelerated(chosen, "none") == chosen
+    numba = accelerated(chosen, "numba")
+    assert [c.accelerator for c in numba] == ["none", "numba", "none"] and numba[::2] == chosen[::2]
+
+
+def test_trees_on_bins_need_no_scaling():
+    X, y, groups = blobs(n=120, gap=0.6)
+    (tree,) = accelerated([CLASSIFIERS["tree"]], "numba")
+    assert tree.scale == "none"
+    found = [verdict(tree, rows[:60], y[:60], groups[:60], rows[60:]) for rows in (X, X * np.float32(2.0**-40))]
+    assert np.array_equal(found[0].scores, found[1].scores)
+
+
+@pytest.mark.parametrize(("way", "extra"), [("numba", "fast"), ("intel", "intel")])
+def test_an_accelerator_that_is_not_installed_is_named_with_its_extra(way, extra, monkeypatch):
+    monkeypatch.setattr("featx.classifiers.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=rf"pip install 'featx\[{extra}\]'"):
+        accelerated([CLASSIFIERS["rf"]], way)
+
+
+def test_an_unknown_accelerator_is_refused():
+    with pytest.raises(UsageError, match="takes none, numba, intel; 'turbo' came"):
+        accelerated([CLASSIFIERS["rf"]], "turbo")
+
+
+def test_a_place_for_what_is_compiled_is_asked_for_where_there_is_none(tmp_path):
+    code = "import numba.core.caching as c\nc.CacheImpl._locator_classes = []\nimport featx.cli\nfeatx.cli.main()"
+    command = [sys.executable, "-c", code, "fit", "--features", "f.h5", "--clf", "tree", "--accelerate", "numba"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert found.returncode == 2 and "set NUMBA_CACHE_DIR to a folder" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_argmax_is_the_verdict_of_logits_and_learns_nothing():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 8)
+    logits = rng.normal(size=(24, 3)).astype(np.float32)
+    groups = [f"g{row}" for row in range(24)]
+    given = {"groups": groups, "hold_back": True}
+    told = judge(CLASSIFIERS["argmax"], logits, y=y, X_test=logits, **given)
+    exact = logits - np.log(np.exp(logits.astype(float)).sum(1, keepdims=True))
+    assert np.allclose(told.scores, exact) and told.inner is None and told.chosen == {}
+    other = judge(CLASSIFIERS["argmax"], rng.normal(size=(24, 3)), y=y[::-1].copy(), X_test=logits, **given)
+    assert np.array_equal(other.scores, told.scores)
+    two = judge(CLASSIFIERS["argmax"], logits[:16, :2], y=y[:16], X_test=logits[:, :2], groups=groups[:16])
+    assert np.allclose(two.scores[:, 1], logits[:, 1].astype(float) - logits[:, 0])
+    with pytest.raises(UsageError, match="3 outputs for 2 classes"):
+        judge(CLASSIFIERS["argmax"], logits[:16], y=y[:16], X_test=logits, groups=groups[:16])

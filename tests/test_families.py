@@ -104,3 +104,15 @@ def test_a_scaler_that_learns_is_not_shared():
     assert families.serves(CLASSIFIERS["svm"], scale="l2")
     assert not families.serves(CLASSIFIERS["svm"], scale="standard")
     assert not families.serves(CLASSIFIERS["rf"], scale="l2")
+
+
+@pytest.mark.parametrize("name", ["svm", "svc-linear", "svm-rbf"])
+@pytest.mark.parametrize("params", [{"multiclass": "ovo"}, {"class_weight": "none"}])
+def test_pairs_of_classes_and_plain_weights_are_those_of_fits_one_by_one(name, params):
+    X, y, groups = made()
+    task = tasks_of(y, groups)
+    given = {"params": {"C": 3.0, **params}, "seed": 0}
+    (verdict,) = families.judge(CLASSIFIERS[name], Shared(X, scale="l2"), [task], **given)
+    expected = alone(name, X, task, **given)
+    assert verdict.chosen == expected.chosen and verdict.scores.shape == expected.scores.shape == (len(task.test), 3)
+    np.testing.assert_allclose(verdict.scores, expected.scores, atol=5e-3 * np.abs(expected.scores).max())
