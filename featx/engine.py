@@ -1,22 +1,43 @@
 """What spreads work over the cores: a list of calls in, their results out, in order.
 
-Threads serve here: scikit-learn's solvers let go of Python's lock while they work, so nothing need be copied to other
-processes. Linear algebra keeps to one thread a call meanwhile. This file never knows the work that it carries.
+Threads serve by default: scikit-learn's solvers let go of Python's lock while they work, so nothing need be copied to
+other processes. Linear algebra keeps to one thread a call meanwhile. Any other of joblib's backends that a program has
+configured around a call is taken instead. This file never knows the work that it carries.
 """
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
+from featx.errors import UnknownName
+
 T = TypeVar("T")
+ENGINES = ("threading", "loky")
 OnProgress = Callable[[int, int], None]
 
 
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def using(name: str) -> AbstractContextManager[Any]:
+    """Return a context in which :func:`run` spreads its calls over threads, or over processes (``loky``).
+
+    Raises
+    ------
+    UnknownName
+        Where the name is neither.
+    """
+    from joblib import parallel_config
+
+    if name not in ENGINES:
+        raise UnknownName("engine", name, ENGINES)
+    return parallel_config(backend=name, **({"inner_max_num_threads": 1} if name == "loky" else {}))
 
 
 def run(
@@ -26,7 +47,7 @@ def run(
     jobs: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[T]:
-    """Call a function many times, on several threads.
+    """Call a function many times, several calls at once.
 
     Parameters
     ----------
@@ -35,7 +56,7 @@ def run(
     calls : iterable of tuple
         The positional arguments of each call.
     jobs : int, optional
-        Threads; all cores by default.
+        Calls at once; as many as there are cores by default.
     on_progress : callable, optional
         Told (done, total) after each call.
 
@@ -51,8 +72,17 @@ def run(
     results: list[T] = []
     with threadpool_limits(limits=1):
         parallel = Parallel(n_jobs=jobs or cores(), prefer="threads", return_as="generator")
-        for result in parallel(delayed(function)(*call) for call in calls):
+        told = (os.getpid(), list(warnings.filters))
+        for result in parallel(delayed(_called)(told, function, call) for call in calls):
             results.append(result)
             if on_progress is not None:
                 on_progress(len(results), len(calls))
     return results
+
+
+def _called(told: tuple[int, list[Any]], function: Callable[..., T], call: tuple[Any, ...]) -> T:
+    """Call a function; in another process, with the caller's filters of warnings, which it does not inherit."""
+    caller, filters = told
+    if os.getpid() != caller:
+        warnings.filters[:] = filters  # type: ignore[index]
+    return function(*call)

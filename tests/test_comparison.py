@@ -17,6 +17,7 @@ from featx.classifiers import CLASSIFIERS
 from featx.comparison import compare
 from featx.datasets.base import Dataset, Sample
 from featx.errors import CacheError, DataError, SplitError, UnknownName, UsageError
+from featx.provenance import version
 
 WORDS = ("nv", "bkl", "mel", "bcc", "nv", "akiec")
 N = 120
@@ -102,7 +103,7 @@ def test_the_tables_have_the_columns_promised(whole):
     promised = ["design", "classifier", "features", "repeat", "half", "metric", "value"]
     assert list(scores[0])[:7] == promised and list(scores[0])[7:] == ["unit", "dataset"]
     about = ["sample", "group", "design", "classifier", "features", "repeat", "half", "truth"]
-    per_class = ["score_benign", "score_malignant", "score_melanoma", "score_bcc", "dataset"]
+    per_class = ["score_benign", "score_malignant", "score_melanoma", "score_bcc", "predicted", "dataset"]
     assert list(predictions[0]) == about + per_class
     assert {row["half"] for row in scores} == {"0", "1"} and {row["repeat"] for row in scores} == set("01234")
     binary = {row["metric"] for row in scores if row["design"] == "mel-vs-benign"}
@@ -571,8 +572,9 @@ def test_a_plan_is_shared_by_later_runs(tmp_path):
 
 
 def test_every_classifier_of_the_shelf_runs_end_to_end(tmp_path):
-    found = run(tmp_path, classifiers=list(CLASSIFIERS), params=["C=1", "n_estimators=5"], folds="holdout:50/50")
-    assert [cell.classifier for cell in found.cells] == list(CLASSIFIERS)
+    learners = [name for name in CLASSIFIERS if CLASSIFIERS[name].learns]
+    found = run(tmp_path, classifiers=learners, params=["C=1", "n_estimators=5"], folds="holdout:50/50")
+    assert [cell.classifier for cell in found.cells] == learners
 
 
 # ---- near-duplicates
@@ -711,6 +713,20 @@ def test_a_cell_that_is_finished_is_never_computed_again(tmp_path, monkeypatch):
     assert fits == ["tree"] * 10
 
 
+def test_what_accelerated_a_score_is_in_its_record_and_another_is_another_cell(tmp_path):
+    path = made(tmp_path / "f")
+    options = {"classifiers": ["tree", "svm"], "params": ["C=1", "min_samples_leaf=5"]}
+    plain, fast = (run(tmp_path, path, accelerate=way, **options) for way in ("none", "numba"))
+    told = [[found.run["settings"]["classifiers"][name]["accelerate"] for name in options["classifiers"]]
+            for found in (plain, fast)]  # fmt: skip
+    assert told == [["none", "none"], [f"numba {version('numba')}", "none"]]
+    assert len(list((tmp_path / "cache" / "cells").iterdir())) == 3  # the SVM's is the same
+    again = run(tmp_path, path, accelerate="numba", jobs=3, **options)
+    assert [cell.scores for cell in again.cells] == [cell.scores for cell in fast.cells]
+    with pytest.raises(UsageError, match="--accelerate takes none, numba, intel"):
+        run(tmp_path, path, accelerate="turbo")
+
+
 def test_a_comparison_that_was_killed_goes_on_cell_by_cell(tmp_path, monkeypatch):
     path = made(tmp_path / "f")
     real, fits = classifiers.judge, []
@@ -755,3 +771,18 @@ def test_sanity_rows_are_scored_where_they_are_asked_for(tmp_path):
     assert {row.design for row in found.sanity} == {"mel-vs-benign"}
     assert found.run["sanity"] == [row._asdict() for row in found.sanity]
     assert any("permuted" in row.what for row in found.sanity)
+
+
+def test_probabilities_stand_beside_scores_where_they_are_asked_for(tmp_path):
+    path = made(tmp_path / "f")
+    found = run(tmp_path, path, classifiers=["svm"], params=[], designs=["three-class"], probabilities=True)
+    rows = table(found.folder / "predictions.csv")
+    names = ["bcc", "melanoma", "benign"]
+    told = np.array([[float(row[f"probability_{name}"]) for name in names] for row in rows])
+    scores = np.array([[float(row[f"score_{name}"]) for name in names] for row in rows])
+    np.testing.assert_allclose(told.sum(1), 1)
+    assert [row["predicted"] for row in rows] == [names[at] for at in scores.argmax(1)]
+    for column in range(3):  # within a split, the map of each class against the rest rises with its score
+        assert np.corrcoef(told[:40, column], scores[:40, column])[0, 1] > 0.5
+    found = run(tmp_path, path, classifiers=["svm"], params=[], designs=["three-class"])
+    assert "probability_bcc" not in table(found.folder / "predictions.csv")[0]

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from featx import clinical, designs, folds, significance
+from featx.calibration import platt
 from featx.classifiers import Verdict
-from featx.comparison import clinic
+from featx.comparison import clinic, sides, subgroups
 from featx.comparison.cells import Cell
 from featx.comparison.question import Question
 from featx.datasets.base import Dataset, Sample
+from featx.description.clinic import clinic_told
 from featx.errors import UsageError
 from featx.matrix import Features
 from featx.metrics import auc
@@ -70,48 +70,6 @@ def numbers(question, cell, plan, **options):
     return {row.quantity: row for row in rows}
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(4, 80), st.floats(0, 3), st.floats(-50, 50), st.floats(0.01, 100), st.integers(0, 2**32 - 1))
-def test_the_map_to_probabilities_is_a_logistic_fit_to_drawn_in_targets(n, gap, shift, scale, seed):
-    from scipy.optimize import minimize
-
-    rng = np.random.default_rng(seed)
-    positive = np.arange(n) % 3 == 0
-    raw = rng.normal(size=n) + gap * positive
-    slope, intercept = clinic.platt(positive, shift + scale * raw)
-    target = np.where(positive, (positive.sum() + 1) / (positive.sum() + 2), 1 / ((~positive).sum() + 2))
-
-    def lost(beta):
-        eta = beta[0] + beta[1] * raw
-        return np.logaddexp(0, eta).sum() - target @ eta
-
-    expected = minimize(lost, np.zeros(2), method="BFGS", options={"gtol": 1e-9})
-    assert lost([intercept + slope * shift, slope * scale]) <= expected.fun + 1e-9 * n
-
-
-def test_the_map_is_that_of_scikit_learn():
-    from sklearn.linear_model import LogisticRegression
-
-    rng = np.random.default_rng(3)
-    positive = rng.random(200) < 0.3
-    score = rng.normal(size=200) + 1.2 * positive
-    m = positive.sum()
-    target = np.where(positive, (m + 1) / (m + 2), 1 / (200 - m + 2))
-    fit = LogisticRegression(C=1e12, tol=1e-12, max_iter=1000)
-    twice = np.concatenate([score, score])[:, None]
-    fit.fit(twice, np.repeat([1, 0], 200), sample_weight=np.concatenate([target, 1 - target]))
-    assert clinic.platt(positive, score) == pytest.approx((fit.coef_[0, 0], fit.intercept_[0]), rel=1e-5)
-
-
-def test_scores_that_divide_the_classes_or_say_nothing_have_a_map():
-    positive = np.arange(20) < 5
-    slope, intercept = clinic.platt(positive, np.where(positive, 1.0, -1.0))
-    p = 1 / (1 + np.exp(-(intercept + slope * np.array([1.0, -1.0]))))
-    assert p == pytest.approx([6 / 7, 1 / 17], abs=1e-9)  # the targets themselves
-    slope, intercept = clinic.platt(positive, np.full(20, 3.0))
-    assert slope == 0 and 0 < 1 / (1 + np.exp(-intercept)) < 0.5
-
-
 def test_thresholds_and_probabilities_come_from_the_train_side_alone():
     question, _, plan, hint = studied()
     cell = celled(question, hint)
@@ -127,7 +85,7 @@ def test_what_test_rows_are_changes_no_threshold(monkeypatch):
     (split,) = question.splits
     cell = celled(question, hint)
     asked, fitted = [], []
-    threshold_at, platt = clinical.threshold_at, clinic.platt
+    threshold_at = clinical.threshold_at
     monkeypatch.setattr(clinical, "threshold_at", lambda *a, **k: asked.append(a) or threshold_at(*a, **k))
     monkeypatch.setattr(clinic, "platt", lambda *a: fitted.append(a) or platt(*a))
     numbers(question, cell, plan)
@@ -151,7 +109,7 @@ def test_numbers_are_those_of_hands():
         negatives = np.sort(one.inner[~truth, 1])
         threshold = negatives[int(np.ceil(0.9 * len(negatives) - 1e-9)) - 1]
         values.append(np.mean(one.scores[positive, 1] > np.nextafter(threshold, np.inf)))
-        slope, intercept = clinic.platt(truth, one.inner[:, 1])
+        slope, intercept = platt(truth, one.inner[:, 1])
         briers.append(np.mean((1 / (1 + np.exp(-intercept - slope * one.scores[:, 1])) - positive) ** 2))
     found = numbers(question, cell, plan)
     row = found["sensitivity_at_specificity_90"]
@@ -189,7 +147,7 @@ def test_copies_of_an_image_make_no_brier_score_surer(scheme):
         one._replace(scores=one.scores[np.repeat(np.arange(len(one.scores)), 3)], inner=one.inner.repeat(3, 0))
         for one in cell.verdicts
     ]
-    slope = clinic.platt(question.y == 1, hint)
+    slope = platt(question.y == 1, hint)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clinic, "platt", lambda *_: slope)
         once, thrice = numbers(question, cell, plan), numbers(more, cell._replace(verdicts=copied), plan)
@@ -202,9 +160,9 @@ def test_copies_of_an_image_make_no_brier_score_surer(scheme):
 def test_an_error_counted_by_group_is_that_of_every_auc():
     """Of the AUC itself, the pulls of whose rows are their placements, the two ways must give one interval."""
     question, _, _, hint = studied()
-    told, numbers_, sides = [], [], []
+    told, numbers_, tested = [], [], []
     for split, one in zip(question.splits, celled(question, hint).verdicts, strict=True):
-        rows = clinic._rows(question, split, one.scores)
+        rows = sides.rows_of(question, split, one.scores)
         placed = np.array(
             [np.mean((one > rows.score[~rows.positive]) + 0.5 * (one == rows.score[~rows.positive])) if positive else
              np.mean((one < rows.score[rows.positive]) + 0.5 * (one == rows.score[rows.positive]))
@@ -214,9 +172,9 @@ def test_an_error_counted_by_group_is_that_of_every_auc():
         pulls = (placed - theta) / np.where(rows.positive, rows.positive.sum(), (~rows.positive).sum())
         told.append(clinic._Told(split.repeat, rows, {}))
         numbers_.append(clinic._Number(theta, pulls))
-        sides.append(significance.Side(split.repeat, rows.positive, rows.score[:, None], rows.groups))
+        tested.append(significance.Side(split.repeat, rows.positive, rows.score[:, None], rows.groups))
     found = clinic._by_group(told, numbers_, share=0.5)
-    expected = significance.group_interval(significance.influences(sides), 0)
+    expected = significance.group_interval(significance.influences(tested), 0)
     assert found[:3] == pytest.approx(expected[:3], rel=1e-9) and found.estimates == expected.estimates
 
 
@@ -234,7 +192,7 @@ def test_calibration_of_one_test_side_has_the_error_of_statsmodels():
     (split,) = question.splits
     cell = celled(question, hint)
     found = numbers(question, cell, plan)
-    slope, intercept = clinic.platt(question.y[split.train] == 1, cell.verdicts[0].inner[:, 1])
+    slope, intercept = platt(question.y[split.train] == 1, cell.verdicts[0].inner[:, 1])
     X = sm.add_constant(intercept + slope * cell.verdicts[0].scores[:, 1])
     code = np.unique([question.groups[row] for row in split.test], return_inverse=True)[1]
     kept = {"cov_type": "cluster", "cov_kwds": {"groups": code, "use_correction": False}}
@@ -365,7 +323,7 @@ def test_a_classifier_that_says_nothing_has_numbers_and_reasons():
     assert found["sensitivity_at_specificity_90"].value == 0
     assert found["ppv_at_specificity_90"].value is None and "nobody" in found["ppv_at_specificity_90"].note
     assert found["brier"].value == pytest.approx(2 / 9, abs=0.01)
-    said = clinic.subgroup_rows(question, [celled(question, 0 * hint, noise=0)], table, plan=plan, unit="image")
+    said = subgroups.subgroup_rows(question, [celled(question, 0 * hint, noise=0)], table, plan=plan, unit="image")
     assert all(row.value == 0.5 and row.low is None and "no error can be measured" in row.note for row in said)
 
 
@@ -406,18 +364,18 @@ def test_a_design_of_three_classes_has_a_note_and_no_rows():
     found = clinic.clinic([question], [], table, plan=plan, unit="image")
     assert not found.clinical and not found.subgroups
     assert found.notes == ["diagnosis: clinical numbers and subgroups are of two classes; this design has 3"]
-    assert clinic.clinic_told(found) == found.notes[0]
+    assert clinic_told(found) == found.notes[0]
 
 
 def test_every_row_is_in_one_subgroup_of_each_column():
     question, table, *_ = studied()
-    subgroups = clinic.subgroups_of(question, table)
-    names = [(column, name) for column, name, _ in subgroups]
+    masks = subgroups.subgroups_of(question, table)
+    names = [(column, name) for column, name, _ in masks]
     assert names == [("sex", "female"), ("sex", "male"), ("sex", "not known"),
                      ("age", "<40"), ("age", "40-59"), ("age", "60+"), ("age", "not known")]  # fmt: skip
     for column in ("sex", "age"):
-        assert np.array_equal(sum(mask.astype(int) for name, _, mask in subgroups if name == column), np.ones(240))
-    held = {name: mask for _, name, mask in subgroups}
+        assert np.array_equal(sum(mask.astype(int) for name, _, mask in masks if name == column), np.ones(240))
+    held = {name: mask for _, name, mask in masks}
     ages = [sample.attributes["age"] for sample in table.dataset.samples]
     assert {ages[row] for row in np.flatnonzero(held["<40"])} == {"25.0", "39.9"}
     assert {ages[row] for row in np.flatnonzero(held["60+"])} == {"60", "85+"}
@@ -425,16 +383,16 @@ def test_every_row_is_in_one_subgroup_of_each_column():
 
 def test_rare_sources_stand_together():
     question, table, *_ = studied(attributes=lambda row: {"Hospital": f"h{row // 4}", "device": "one"})
-    subgroups = clinic.subgroups_of(question, table)
-    assert {column for column, _, _ in subgroups} == {"Hospital"}  # one device tells nothing apart
-    assert len(subgroups) == 31 and subgroups[-1][1] == "30 others together"
-    assert sum(mask.sum() for *_, mask in subgroups) == 240
+    masks = subgroups.subgroups_of(question, table)
+    assert {column for column, _, _ in masks} == {"Hospital"}  # one device tells nothing apart
+    assert len(masks) == 31 and masks[-1][1] == "30 others together"
+    assert sum(mask.sum() for *_, mask in masks) == 240
 
 
 def test_the_auc_of_a_subgroup_is_that_of_its_test_rows():
     question, table, plan, hint = studied()
     cell = celled(question, hint)
-    rows = {row.subgroup: row for row in clinic.subgroup_rows(question, [cell], table, plan=plan, unit="image")}
+    rows = {row.subgroup: row for row in subgroups.subgroup_rows(question, [cell], table, plan=plan, unit="image")}
     male = np.array([sample.attributes["sex"] == "male" for sample in table.dataset.samples])
     values, sides = [], []
     for split, one in zip(question.splits, cell.verdicts, strict=True):
@@ -452,7 +410,7 @@ def test_the_auc_of_a_subgroup_is_that_of_its_test_rows():
 
 def test_a_subgroup_is_too_few_by_its_groups_not_by_its_images():
     question, table, plan, hint = studied(attributes=lambda row: {"sex": "f" if row < 48 else "m"}, images=4)
-    rows = {row.subgroup: row for row in clinic.subgroup_rows(
+    rows = {row.subgroup: row for row in subgroups.subgroup_rows(
         question, [celled(question, hint)], table, plan=plan, unit="image"
     )}  # fmt: skip
     few = rows["female"]
@@ -465,7 +423,7 @@ def test_a_subgroup_is_too_few_by_its_groups_not_by_its_images():
 @pytest.mark.parametrize("scheme", ["kfold:4", "holdout:50/50"])
 def test_subgroups_of_other_plans_have_the_interval_of_the_plan(scheme):
     question, table, plan, hint = studied(scheme=scheme)
-    rows = clinic.subgroup_rows(question, [celled(question, hint)], table, plan=plan, unit="image")
+    rows = subgroups.subgroup_rows(question, [celled(question, hint)], table, plan=plan, unit="image")
     told = [row for row in rows if row.value is not None]
     assert told and all(row.low < row.value < row.high for row in told)
     assert ("this very model" in told[0].note) == (len(question.splits) == 1)
@@ -476,20 +434,20 @@ def test_rows_are_the_columns_of_the_files_and_text_is_for_persons():
     cells = [celled(question, hint), celled(question, -hint)._replace(classifier="upside-down")]
     found = clinic.clinic([question], cells, table, plan=plan, unit="image", prevalence=0.02)
     assert {row._fields for row in found.clinical} == {clinic.CLINICAL}
-    assert {row._fields for row in found.subgroups} == {clinic.SUBGROUPS}
+    assert {row._fields for row in found.subgroups} == {subgroups.SUBGROUPS}
     assert len(found.clinical) == 2 * 2 * (8 + 8 + 4)  # cells, units, (shares, predictive values, the rest)
-    text = clinic.clinic_told(found)
+    text = clinic_told(found)
     for word in ("per image", "per lesion", "  svm ", "upside-down", "PPV", "sex female"):
         assert word in text
     assert max(map(len, text.splitlines())) <= 140 and not re.search(r"\bnan\b|None", text)
     assert any("the map to probabilities falls (10 of 10 splits)" in row.note for row in found.clinical)
     cells = [cells[0]._replace(classifier=f"c{at}") for at in range(4)] + cells
     by_lesion = question._replace(units=question.groups)
-    many = clinic.clinic_told(clinic.clinic([by_lesion], cells, table, plan=plan, unit="lesion"))
+    many = clinic_told(clinic.clinic([by_lesion], cells, table, plan=plan, unit="lesion"))
     assert re.search(r"sex male +30 +20 +\.\d\d .* upside-down +\.\d\d .* c0", many)
 
 
 def test_subgroups_with_too_few_stand_in_one_line():
     question, table, plan, hint = studied(attributes=lambda row: {"sex": "f" if row < 8 else "m"})
-    text = clinic.clinic_told(clinic.clinic([question], [celled(question, hint)], table, plan=plan, unit="image"))
+    text = clinic_told(clinic.clinic([question], [celled(question, hint)], table, plan=plan, unit="image"))
     assert "no AUC, with too few: sex female (6 of 8 positive)" in text

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import warnings
 
 import pytest
 
 from featx import engine
+from featx.errors import UnknownName
 
 
 @pytest.mark.parametrize("jobs", [None, 1, 2, 5])
@@ -50,3 +53,28 @@ def test_linear_algebra_keeps_to_one_thread_meanwhile():
 
 def test_there_is_a_core():
     assert engine.cores() >= 1
+
+
+def test_processes_carry_calls_where_they_are_asked_for():
+    with engine.using("loky"):
+        found = engine.run(lambda number: (number, os.getpid()), [(number,) for number in range(4)], jobs=2)
+    assert [number for number, _ in found] == [0, 1, 2, 3]
+    assert os.getpid() not in {process for _, process in found}
+
+
+def test_another_process_ignores_the_warnings_that_the_caller_does():
+    def warn():
+        warnings.warn("told", RuntimeWarning, stacklevel=1)
+        return 1
+
+    with engine.using("loky"):
+        with pytest.raises(RuntimeWarning):  # the tests' own filter
+            engine.run(warn, [()], jobs=2)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            assert engine.run(warn, [()], jobs=2) == [1]
+
+
+def test_an_unknown_engine_is_refused():
+    with pytest.raises(UnknownName, match="threading"):
+        engine.using("treading")

@@ -23,6 +23,7 @@ from featx.errors import CacheIncomplete, CacheMismatch, DataError, SplitError, 
 from featx.evaluation import evaluate
 from featx.images import Stat
 from featx.matrix import read_features
+from featx.provenance import version
 
 WORDS = ("nv", "bkl", "mel", "bcc", "nv", "akiec")
 N, DIM = 96, 10
@@ -179,7 +180,7 @@ def test_the_record_accounts_for_both_files(whole):
     assert record["designs"][1]["test"]["overlapping"] == 0
     assert record["overlap"]["allowed"] is False and record["overlap"]["images"] == []
     assert record["overlap"]["groups_compared"] == "lesion"
-    assert len(record["results"]) == 6 and record["results"][0]["chosen"] == {"C": 1.0, "max_iter": 2000}
+    assert len(record["results"]) == 6 and record["results"][0]["chosen"]["C"] == 1.0
     assert record["settings"]["classifiers"]["svm"]["params"] == {"C": 1.0}
     assert {"python", "versions", "command"} <= set(record["environment"])
     assert "test: 2 images without features (image: truncated)" in record["notes"]
@@ -569,3 +570,10 @@ def test_exit_codes(tmp_path):
     assert typed("--features", train, "--test", test, "--clf", "smv", *cache).exit_code == 2
     missing = typed("--features", train, "--test", tmp_path / "no.h5", *SHORT, *cache)
     assert missing.exit_code == 1 and "no.h5" in missing.stderr
+
+
+def test_what_accelerated_a_score_is_in_the_record(tmp_path):
+    found = run(tmp_path, accelerate="numba")
+    told = {name: about["accelerate"] for name, about in found.run["settings"]["classifiers"].items()}
+    assert told == {"svm": "none", "tree": f"numba {version('numba')}"}
+    assert found.run["settings"]["classifiers"]["tree"]["scale"] == "none"

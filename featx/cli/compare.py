@@ -76,11 +76,13 @@ def _compare(
     drop: list[str],
     quiet: bool,
     verbose: bool,
+    engine: str,
     **options: Any,
 ) -> None:
     from featx.cache.places import Places
     from featx.comparison import compare
     from featx.designs import custom
+    from featx.engine import using
 
     if positive or negative or drop:
         designs = [*designs, custom(positive, negative, drop=drop)]
@@ -91,7 +93,7 @@ def _compare(
     chosen = list(features) or last_of(data, Places.at(options["cache"]))
     if not quiet:
         click.echo(f"features: {', '.join(map(str, chosen))}", err=True)
-    with progress(verb, unit="split", quiet=quiet) as bar:
+    with using(engine), progress(verb, unit="split", quiet=quiet) as bar:
         found = compare(chosen, classifiers=classifiers, designs=designs, verb=verb, on_progress=bar, **options)
     tell_comparison(found, quiet=quiet, verbose=verbose)
 

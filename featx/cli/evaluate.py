@@ -37,7 +37,14 @@ from featx.errors import UsageError
 @cache_option
 @quiet_options
 def evaluate(
-    *, data: Path | None, features: Path | None, cache: Path | None, quiet: bool, verbose: bool, **options: Any
+    *,
+    data: Path | None,
+    features: Path | None,
+    cache: Path | None,
+    quiet: bool,
+    verbose: bool,
+    engine: str,
+    **options: Any,
 ) -> None:
     """Train on one feature file and test on another's rows: external validation.
 
@@ -45,6 +52,7 @@ def evaluate(
     and near-duplicates that both hold are refused.
     """
     from featx.cache.places import Places
+    from featx.engine import using
     from featx.evaluation import evaluate, only
 
     typed = click.get_current_context().get_parameter_source("data") is click.core.ParameterSource.COMMANDLINE
@@ -53,7 +61,7 @@ def evaluate(
     chosen = features or only(last_of(data, Places.at(cache)))
     if not quiet:
         click.echo(f"train: {chosen}\ntest: {options['test']}", err=True)
-    with progress("evaluate", unit="fit", quiet=quiet) as bar:
+    with using(engine), progress("evaluate", unit="fit", quiet=quiet) as bar:
         found = evaluate(chosen, cache=cache, on_progress=bar, **options)
     _tell_evaluation(found, quiet=quiet, verbose=verbose)
 

@@ -52,6 +52,16 @@ cache_option = click.option(
     help="Folder of the cache [FEATX_CACHE, or features_cache].",
 )
 
+accelerate_option = choice(
+    "--accelerate",
+    "none",
+    "numba",
+    "intel",
+    default="none",
+    text="numba: rf and tree compiled, on 256 levels a feature (pip install 'featx[fast]'). intel: rf, and SVCs fitted "
+    "one by one, by scikit-learn-intelex on all cores (featx[intel]). Scores are near scikit-learn's, not the same.",
+)
+
 out_option = click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -106,7 +116,14 @@ backbone_options = together(
         help="Layers by name (`featx info --backbone NAME`) or dotted path, in one pass [fc7; the penultimate].",
     ),
     weights_option,
-    choice("--precision", "fp32", "bf16", default="fp32", text="Precision of the network."),
+    choice(
+        "--precision",
+        "auto",
+        "fp32",
+        "bf16",
+        default="auto",
+        text="Precision of the network. auto: bf16 where it is fast here and the first 64 images agree with fp32.",
+    ),
     choice("--pool", "avg", "max", "flatten", "gem", default="avg", text="How a convolutional map becomes a vector."),
     click.option("--size", type=int, help="Side of the image in pixels [224, or the backbone's only size]."),
     choice("--resize", "squash", "crop", default="squash", text="squash ignores the aspect ratio, as in the paper."),
@@ -118,8 +135,16 @@ backbone_options = together(
     choice(
         "--normalise", "imagenet", "mean-only", "caffe", "-1..1", "unit", default=None, text="[what the weights expect]"
     ),
-    click.option("--batch-size", type=int, default=16, show_default=True, help="Images in a forward pass."),
+    click.option("--batch-size", type=int, help="Images in a forward pass [16; 256 on a GPU]."),
     choice("--device", "auto", "cpu", "cuda", default="auto", text="auto takes a GPU where there is one."),
+    choice(
+        "--runtime",
+        "auto",
+        "torch",
+        "openvino",
+        default="auto",
+        text="What runs the network. auto: OpenVINO (pip install 'featx[cpu]') on a processor, else torch.",
+    ),
     click.option("--verify-images", is_flag=True, help="Hash every image again instead of trusting size and time."),
     click.option(
         "--max-failures", default="5%", show_default=True, callback=share, help="Share of images that may fail."
@@ -131,6 +156,17 @@ def diagnoses(name: str, text: str) -> Decorator:
     """Return an option that takes diagnoses with commas between."""
     return click.option(name, multiple=True, callback=names, metavar="A,B", help=text)
 
+
+engine_options = (
+    choice(
+        "--engine",
+        "threading",
+        "loky",
+        default="threading",
+        text="What spreads the fits: threads, or loky's processes.",
+    ),
+    click.option("--jobs", type=click.IntRange(min=1), help="Fits at once [all cores]."),
+)
 
 fit_options = together(
     click.option(
@@ -166,6 +202,16 @@ fit_options = together(
         help="Share of the positive class among those who will be tested: gives predictive values in clinical.csv.",
     ),
     click.option(
+        "--probabilities",
+        is_flag=True,
+        help="Add probabilities to predictions.csv: Platt's map, made inside each train half.",
+    ),
+    click.option(
+        "--allow-seen",
+        is_flag=True,
+        help="Test rows that the weights were trained on too, and mark them; they are refused else.",
+    ),
+    click.option(
         "--sanity",
         is_flag=True,
         help="Score permuted labels, the prior, metadata, the files, pixels, random weights, ungrouped folds too.",
@@ -193,8 +239,9 @@ fit_options = together(
         text="How C and the like are chosen inside each train half: 3 grouped parts, or the paper's ten draws.",
     ),
     choice("--solver", "auto", "sklearn", default="auto", text="auto solves SVMs that share train rows together."),
+    accelerate_option,
     out_option,
-    click.option("--jobs", type=click.IntRange(min=1), help="Threads [all cores]."),
+    *engine_options,
 )
 
 evaluate_options = together(
@@ -207,6 +254,11 @@ evaluate_options = together(
     ),
     click.option(
         "--allow-overlap", is_flag=True, help="Go on, and tell, where both files hold the same images or groups."
+    ),
+    click.option(
+        "--allow-seen",
+        is_flag=True,
+        help="Test rows that the weights were trained on too, and mark them; they are refused else.",
     ),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of classifiers."),
     choice(
@@ -234,6 +286,7 @@ evaluate_options = together(
         "--akiec", "drop", "benign", "malignant", default="drop", text="Reading of actinic keratosis / Bowen's disease."
     ),
     choice("--scc", "drop", "benign", "malignant", default="malignant", text="Reading of squamous cell carcinoma."),
+    accelerate_option,
     out_option,
-    click.option("--jobs", type=click.IntRange(min=1), help="Threads [all cores]."),
+    *engine_options,
 )

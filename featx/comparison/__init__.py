@@ -14,8 +14,8 @@ from typing import Any
 
 from featx import designs, runs
 from featx.cache.places import Places
-from featx.classifiers import CLASSIFIERS, SCALES, fixed_params
-from featx.comparison import clinic
+from featx.classifiers import CLASSIFIERS, PLAIN, SCALES, accelerated, fixed_params
+from featx.comparison import clinic, learned
 from featx.comparison import sanity as checks
 from featx.comparison.cells import INNER, SOLVERS, Cell, Settings, fit
 from featx.comparison.certainty import Judged, judge
@@ -101,13 +101,16 @@ def compare(
     unit: str = "image",
     near_duplicates: str = "audit",
     prevalence: float | None = None,
+    probabilities: bool = False,
     sanity: bool = False,
+    allow_seen: bool = False,
     akiec: str = "drop",
     scc: str = "malignant",
     cache: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
     solver: str = "auto",
+    accelerate: str = PLAIN,
     inner: str = "kfold",
     verb: str = "compare",
     on_progress: OnProgress | None = None,
@@ -137,9 +140,13 @@ def compare(
         What to do with images that are nearly the same: tell those in different groups, join their groups, or neither.
     prevalence : float, optional
         Share of the positive class among those who will be tested, for predictive values.
+    probabilities : bool
+        Whether ``predictions.csv`` also holds probabilities: Platt's map of the scores that the inner splits held back.
     sanity : bool
         Whether to score permuted labels, the prior, metadata and file properties, pixels and random weights, and
         ungrouped folds beside it.
+    allow_seen : bool
+        Whether to test rows that the weights behind features were trained on, and to mark them; they are refused else.
     akiec, scc : {"drop", "benign", "malignant"}
         Readings of the skin designs.
     cache, out : path-like, optional
@@ -148,6 +155,9 @@ def compare(
         Threads; all cores by default.
     solver : {"auto", "sklearn"}
         ``auto`` solves together all SVMs that share their train rows; ``sklearn`` fits each by itself.
+    accelerate : {"none", "numba", "intel"}
+        What fits faster than scikit-learn what is fitted by itself: compiled forests and trees on binned features, or
+        scikit-learn-intelex's forest and SVC. The record tells which did.
     inner : {"kfold", "shuffle10"}
         How hyperparameters are chosen inside each train half: three grouped parts, or ten draws of a tenth (by group),
         as in Menegola et al. (2017).
@@ -175,6 +185,7 @@ def compare(
         raise UsageError(f"--inner takes {', '.join(INNER)}; {inner!r} came")
     if solver not in SOLVERS:
         raise UsageError(f"--solver takes {', '.join(SOLVERS)}; {solver!r} came")
+    chosen = accelerated(chosen, accelerate)
     clinic.check_prevalence(prevalence)
     fixed = fixed_params(params, chosen)
     asked = _designs(designs, akiec=akiec, scc=scc)
@@ -186,6 +197,12 @@ def compare(
     plan, plan_path = plan_of(tables[0], folds, seed=seed, places=places)
     questions = [question_of(design, tables[0], common, plan=plan, unit=unit) for design in asked]
     notes += [*twins_told(tables[0]), *plan.notes, *unused_told(questions, plan)]
+    looked = learned.look(tables, questions, plan, places, classifiers=[c.name for c in chosen], allow_seen=allow_seen)
+    tables, notes = looked.tables, [*notes, *looked.notes]
+    if sanity and tables[0].parts:
+        raise UsageError(
+            "--sanity asks the first features, and a set serves one split at a time; put other features first"
+        )
     if out is not None:  # what cannot be written to is told before hours of work, not after
         runs.folder_for(out, runs=places.runs, run_id="").mkdir(parents=True, exist_ok=True)
     how = Settings(fixed, scale, unit, seed, solver, inner)
@@ -199,6 +216,7 @@ def compare(
                 "fixed": fixed[c.name],
                 "grid": dict(c.grid),
                 "solver": how.of(c)["solver"],
+                "accelerate": how.of(c)["accelerate"],
             }
             for c in chosen
         },
@@ -208,6 +226,10 @@ def compare(
         "inner": inner,
         "prevalence": prevalence,
         "near_duplicates": {"mode": near_duplicates, "pairs": [pair._asdict() for pair in pairs]},
+        "seen": [
+            {"features": label, "repeat": repeat, "half": half, "samples": sorted(ids)}
+            for (label, repeat, half), ids in looked.seen.items()
+        ],
     }
     dataset = tables[0].dataset
     judged = judge(questions, cells, plan, seed=seed)
@@ -232,7 +254,7 @@ def compare(
         folder,
         tuple(notes),
     )
-    write(found)
+    write(found, probabilities=probabilities)
     return found
 
 

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from featx import engine, families, folds
-from featx.classifiers import Classifier, Verdict, judge
-from featx.comparison import kept
+from featx.classifiers import PLAIN, Classifier, Verdict, built_by, judge
+from featx.comparison import kept, learned
 from featx.comparison.question import Question
 from featx.engine import OnProgress
 from featx.errors import SplitError
@@ -88,6 +88,7 @@ class Settings(NamedTuple):
             "seed": self.seed,
             "solver": solver,
             "inner": self.inner,
+            "accelerate": PLAIN if together else built_by(classifier),
         }
 
 
@@ -134,18 +135,56 @@ def fit(
         # what did not converge is in the verdict, by name; a warning from a thread names nothing
         warnings.simplefilter("ignore", ConvergenceWarning)
         for t, table in enumerate(tables):
-            X = table.X[table.rows_of(common)]
             for classifier in chosen:
-                verdicts = _verdicts(table, X, questions, classifier, settings.of(classifier), kept_in, jobs, progress)
+                if not learned.serves(classifier.name, table):
+                    continue
+                how = settings.of(classifier)
+                verdicts = _of_table(table, common, questions, classifier, how, kept_in, jobs, progress)
                 for question, own in zip(questions, verdicts, strict=True):
                     found[t, question.design.name, classifier.name] = own
                 progress.end(sum(map(len, verdicts)))
     cells = []
     for t, question, classifier in product(range(len(tables)), questions, chosen):
+        if (t, question.design.name, classifier.name) not in found:
+            continue
         own = found[t, question.design.name, classifier.name]
         scores = [_score(question, split, verdict) for split, verdict in zip(question.splits, own, strict=True)]
         cells.append(Cell(question.design.name, classifier.name, tables[t].label, scores, own))
     return cells
+
+
+def _of_table(
+    table: Features,
+    common: Sequence[str],
+    questions: Sequence[Question],
+    classifier: Classifier,
+    settings: dict[str, Any],
+    kept_in: Path,
+    jobs: int | None,
+    progress: _Progress,
+) -> list[list[Verdict]]:
+    """Return the verdicts of one classifier on one table; of a set, each split has the features of its own network.
+
+    What the network of a table has learned from is no test of anything, so that nothing is said of it.
+    """
+    about = (classifier, settings, kept_in, jobs, progress)
+    if not table.parts:
+        verdicts = _verdicts(table, table.X[table.rows_of(common)], questions, *about)
+    else:
+        verdicts = [[] for _ in questions]
+        for part in table.parts:
+            asked = [(at, one) for at, q in enumerate(questions) if (one := _only(q, part.repeat, part.half)).splits]
+            X = part.features.X[part.features.rows_of(common)]
+            for (at, _), own in zip(asked, _verdicts(part.features, X, [q for _, q in asked], *about), strict=True):
+                verdicts[at] += own
+    if table.foreseen:
+        return [[verdict._replace(inner=None, inner_score=None) for verdict in own] for own in verdicts]
+    return verdicts
+
+
+def _only(question: Question, repeat: int, half: int) -> Question:
+    """Return a question with one of its splits, or none."""
+    return question._replace(splits=[s for s in question.splits if (s.repeat, s.half) == (repeat, half)])
 
 
 def _verdicts(

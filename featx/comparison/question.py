@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from featx import designs, folds, near_duplicates
+from featx import designs, folds, near_duplicates, plans
 from featx.cache.places import Places
-from featx.errors import DataError, SplitError, UsageError, suggestion
+from featx.errors import DataError, UsageError
 from featx.fingerprints import remembered
 from featx.matrix import Features
 from featx.near_duplicates import Pair
@@ -87,50 +87,7 @@ def common_samples(tables: Sequence[Features]) -> tuple[list[str], list[str]]:
 
 def plan_of(table: Features, scheme: str, *, seed: int, places: Places) -> tuple[folds.Folds, Path]:
     """Draw the folds of a dataset once, on all of its samples, or read them from a file."""
-    samples, dataset = table.dataset.samples, table.dataset
-    ids = [sample.id for sample in samples]
-    if scheme.endswith(".json"):
-        return _plan_from(Path(scheme), table), Path(scheme)
-    if scheme.endswith((".yml", ".yaml")):
-        files = [sample.path for sample in samples]
-        return folds.released(Path(scheme), ids, groups=table.groups, files=files), Path(scheme)
-    if scheme.endswith(".csv"):
-        raise UsageError(f"--folds {scheme}: a table of labels holds no folds; give the .yml beside it")
-    return folds.drawn_once(
-        scheme,
-        ids,
-        groups=table.groups,
-        strata=[sample.diagnosis for sample in samples],
-        seed=seed,
-        folder=places.folds,
-        about={"dataset": dataset.name, "data": dataset.title, "grouping": dataset.grouping},
-        parts=_parts(table, scheme),
-    )
-
-
-def _parts(table: Features, scheme: str) -> list[str] | None:
-    """Return the column of the samples that a plan goes by: the official part, or the one named."""
-    kind, _, detail = scheme.partition(":")
-    if kind not in ("official", "by"):
-        return None
-    column = "split" if kind == "official" else detail
-    known = sorted({name for sample in table.dataset.samples for name in sample.attributes})
-    if kind == "by" and column not in known:
-        told = suggestion(column, known)
-        raise UsageError(f"--folds {scheme}: {table.dataset.name} has no column {column!r}; {told}")
-    return [sample.attributes.get(column, "") for sample in table.dataset.samples]
-
-
-def _plan_from(path: Path, table: Features) -> folds.Folds:
-    """Read a plan, and refuse it where it divides a group that these data know (the plan may know others, or none)."""
-    plan = folds.load(path)
-    known = dict(zip((sample.id for sample in table.dataset.samples), table.groups, strict=True))
-    groups = tuple(known.get(name, group) for name, group in zip(plan.ids, plan.groups, strict=True))
-    try:
-        folds.refuse_straddling(replace(plan, groups=groups))
-    except SplitError as error:
-        raise SplitError(f"{path} was drawn for other groups than these data have: {error}") from None
-    return plan
+    return plans.plan_of(table.dataset, table.groups, scheme, seed=seed, folder=places.folds)
 
 
 def near_duplicates_of(table: Features, places: Places) -> tuple[list[Pair], int]:

@@ -6,15 +6,20 @@ Computes no score. Everything made from the synthetic demo says so in itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from featx import atomic, runs
-from featx.comparison import clinic, tables
+import numpy as np
+
+from featx import atomic, calibration, runs
+from featx.classifiers import Verdict
+from featx.comparison import clinic, subgroups, tables
 from featx.comparison.cells import Cell
 from featx.comparison.certainty import Judged
 from featx.comparison.question import Question
 from featx.comparison.sanity import Sanity
 from featx.datasets import SYNTHETIC
+from featx.folds import Split
 from featx.matrix import Features
 from featx.metrics import main_metric
 from featx.provenance import digest_json, environment
@@ -118,18 +123,20 @@ def _summary(cell: Cell, question: Question) -> dict[str, Any]:
     }
 
 
-def write(found: Comparison) -> None:
+def write(found: Comparison, *, probabilities: bool) -> None:
     """Write ``scores.csv``, ``predictions.csv`` and ``run.json`` into the folder of a comparison."""
     (found.folder / "run.json").unlink(missing_ok=True)
     runs.write_csv(found.folder / "scores.csv", SCORES, _score_rows(found))
     classes = list(dict.fromkeys(name for q in found.questions for name in q.assignment.classes))
     header = ("sample", "group", "design", "classifier", "features", "repeat", "half", "truth",
-              *(f"score_{name}" for name in classes), "dataset")  # fmt: skip
-    runs.write_csv(found.folder / "predictions.csv", header, _prediction_rows(found, classes))
+              *(f"score_{name}" for name in classes), *(f"probability_{name}" for name in classes if probabilities),
+              "predicted", "dataset", *(["seen"] if _seen(found) else []))  # fmt: skip
+    rows = _prediction_rows(found, classes, probabilities=probabilities)
+    runs.write_csv(found.folder / "predictions.csv", header, rows)
     if any(judged.pairs for judged in found.judged):
         runs.write_csv(found.folder / "differences.csv", tables.DIFFERENCES, tables.difference_rows(found))
     runs.write_csv(found.folder / "clinical.csv", clinic.CLINICAL, found.clinic.clinical)
-    runs.write_csv(found.folder / "subgroups.csv", clinic.SUBGROUPS, found.clinic.subgroups)
+    runs.write_csv(found.folder / "subgroups.csv", subgroups.SUBGROUPS, found.clinic.subgroups)
     atomic.write_text(found.folder / "table.md", tables.markdown(found))
     atomic.write_text(found.folder / "table.tex", tables.latex(found))
     runs.write_json(found.folder / "run.json", found.run)  # last: a folder with a record is whole
@@ -143,14 +150,37 @@ def _score_rows(found: Comparison) -> Iterator[tuple[Any, ...]]:
                 yield from ((*about, metric, value, found.unit, found.title) for metric, value in scores.items())
 
 
-def _prediction_rows(found: Comparison, classes: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+def _seen(found: Comparison) -> dict[tuple[str, int, int], set[str]]:
+    """Return the samples that were tested although the weights have seen them, by features and split."""
+    return {(one["features"], one["repeat"], one["half"]): set(one["samples"]) for one in found.run["settings"]["seen"]}
+
+
+def _prediction_rows(found: Comparison, classes: Sequence[str], *, probabilities: bool) -> Iterator[tuple[Any, ...]]:
+    seen = _seen(found)
     for question in found.questions:
         names = question.assignment.classes
-        column = [names.index(name) if name in names else None for name in classes]
+        columns = [names.index(name) if name in names else None for name in classes]
         for cell in found.of(question.design.name):
             for split, verdict in zip(question.splits, cell.verdicts, strict=True):
                 about = (cell.design, cell.classifier, cell.features, split.repeat, split.half)
-                for row, scores in zip(split.test.tolist(), verdict.scores.tolist(), strict=True):
-                    told = [None if at is None else scores[at] for at in column]
-                    truth = names[question.y[row]]
-                    yield (question.ids[row], question.groups[row], *about, truth, *told, found.title)
+                marked = seen.get((cell.features, split.repeat, split.half), set())
+                told = [verdict.scores, *([_mapped(question, split, verdict)] if probabilities else [])]
+                parts = [_by_class(one, columns) for one in told]
+                for row, best, *values in zip(split.test.tolist(), verdict.scores.argmax(1), *parts, strict=True):
+                    name, truth = question.ids[row], names[question.y[row]]
+                    mark = [int(name in marked)] if seen else []
+                    yield (name, question.groups[row], *about, truth, *chain(*values), names[best], found.title, *mark)
+
+
+def _by_class(values: np.ndarray, columns: Sequence[int | None]) -> list[list[float | None]]:
+    """Return each row's values in the order of the file's columns, nothing where a design lacks the class."""
+    held = [[None if np.isnan(value) else value for value in row] for row in values.tolist()]
+    return [[None if at is None else row[at] for at in columns] for row in held]
+
+
+def _mapped(question: Question, split: Split, verdict: Verdict) -> np.ndarray:
+    """Return the probabilities of one test side, NaN where the train side has no scores to make the map of."""
+    told = None
+    if verdict.inner is not None:
+        told = calibration.probabilities(verdict.inner, question.y[split.train], verdict.scores)
+    return np.full(verdict.scores.shape, np.nan) if told is None else told

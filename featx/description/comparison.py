@@ -10,10 +10,10 @@ from featx import significance
 from featx.classifiers import CLASSIFIERS
 from featx.comparison import Cell, Comparison, Question
 from featx.comparison.certainty import CHOSEN, Judged, Pair
-from featx.comparison.clinic import clinic_told
 from featx.comparison.sanity import sanity_told
 from featx.comparison.tables import winners_told
 from featx.datasets import SYNTHETIC
+from featx.description.clinic import clinic_told
 from featx.description.words import BESIDE, SHORT, aligned, number, probability, signed
 from featx.metrics import main_metric
 from featx.significance import Interval
@@ -134,17 +134,27 @@ def _footnotes(found: Comparison) -> str:
         lines.append(f"{CHOSEN}: in each split the row with the best AUC inside the train half, before any test row")
     if any(len(question.assignment.classes) > 2 for question in found.questions):
         lines.append("AUC ovo: Hand and Till's mean over class pairs; AUC ovr: mean over classes against the rest")
-    for cell in found.cells:
-        if edge := sum(verdict.at_edge for verdict in cell.verdicts):
-            lines.append(f"{cell.design}, {cell.classifier}: the last value of the grid was chosen in {edge} splits")
-        if stuck := sum(not verdict.converged for verdict in cell.verdicts):
-            lines.append(f"{cell.design}, {cell.classifier}: the solver did not converge in {stuck} splits")
-    asked = found.run["settings"]["inner"]
-    for cell in found.cells:
-        if other := sum(verdict.inner_scheme not in ("", asked) for verdict in cell.verdicts):
-            lines.append(
-                f"{cell.design}, {cell.classifier}: too few groups for {asked} in {other} splits: 3 grouped parts"
-            )
+    lines += _remarks(found)
     if SYNTHETIC in found.title:
         lines.append(f"{SYNTHETIC}: no clinical result")
     return "\n".join(lines)
+
+
+def _remarks(found: Comparison) -> list[str]:
+    """Tell what went another way than was asked: each remark once, with the rows of the table that it is about."""
+    asked = found.run["settings"]["inner"]
+    several = len({cell.features for cell in found.cells}) > 1
+    about: dict[tuple[str, str], list[str]] = {}
+    for cell in found.cells:
+        name = f"{cell.features} {cell.classifier}" if several else cell.classifier
+        counts = {
+            "the last value of the grid was chosen": sum(verdict.at_edge for verdict in cell.verdicts),
+            "the solver did not converge": sum(not verdict.converged for verdict in cell.verdicts),
+            f"too few groups for {asked}, so that 3 grouped parts were taken": sum(
+                verdict.inner_scheme not in ("", asked) for verdict in cell.verdicts
+            ),
+        }
+        for remark, count in counts.items():
+            if count:
+                about.setdefault((cell.design, remark), []).append(f"{name} in {count} of {len(cell.verdicts)} splits")
+    return [f"{design}: {remark} ({', '.join(cells)})" for (design, remark), cells in about.items()]

@@ -22,7 +22,8 @@ def extraction_told(found: Extraction, *, verbose: bool = False) -> str:
         lines.append(f"all {found.reused} images are in the cache already: no forward pass")
     else:
         reused = f", {found.reused} were in the cache already" if found.reused else ""
-        lines.append(f"{found.computed} images computed in {found.passes} forward passes{reused}")
+        how = f"in {found.passes} forward passes, {found.precision}, {found.runtime}"
+        lines.append(f"{found.computed} images computed {how}{reused}")
     if found.failed:
         reasons = Counter(reason.partition(":")[0] for reason in found.failed.values())
         lines.append(f"{len(found.failed)} images skipped: " + ", ".join(f"{n} {why}" for why, n in reasons.items()))
@@ -93,4 +94,5 @@ def of_installation(cache: Path | None = None) -> str:
         lines += [
             f"  {dataset}/{path.name}  {path.stat().st_size / 1e6:.1f} MB" for path in places.feature_files(dataset)
         ]
+        lines += [f"  {dataset}/{path.name}  one network a split" for path in places.sets(dataset)]
     return "\n".join(lines)

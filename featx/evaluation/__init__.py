@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from featx import designs, runs
+from featx import designs, families, runs
 from featx.cache import differences
 from featx.cache.places import Places
-from featx.classifiers import CLASSIFIERS, SCALES, Classifier, fixed_params
+from featx.classifiers import CLASSIFIERS, PLAIN, SCALES, Classifier, accelerated, built_by, fixed_params
 from featx.designs import Design
 from featx.engine import OnProgress
 from featx.errors import CacheMismatch, UsageError
@@ -94,9 +94,11 @@ def evaluate(
     scc: str = "malignant",
     near_duplicates: str = "audit",
     allow_overlap: bool = False,
+    allow_seen: bool = False,
     cache: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
+    accelerate: str = PLAIN,
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
     """Train classifiers on one feature file and test them on another, of another dataset or of other groups.
@@ -126,10 +128,14 @@ def evaluate(
         those within a file.
     allow_overlap : bool
         Whether to go on, and tell, where both files hold the same images, groups or near-duplicates.
+    allow_seen : bool
+        Whether to go on, and tell, where the weights behind the features were trained on images of the test file.
     cache, out : path-like, optional
         The cache's folder, and the folder for the record (``<cache>/runs/<id>`` by default).
     jobs : int, optional
         Threads; all cores by default.
+    accelerate : {"none", "numba", "intel"}
+        What fits faster than scikit-learn what is fitted by itself, as of :func:`featx.comparison.compare`.
     on_progress : callable, optional
         Told (done, total) fits.
 
@@ -147,7 +153,7 @@ def evaluate(
         Whatever else is wrong, in one sentence.
     """
     places = Places.at(cache)
-    chosen, how = _settled(classifiers, params, scale=scale, seed=seed, mode=near_duplicates)
+    chosen, how = _settled(classifiers, params, scale=scale, seed=seed, mode=near_duplicates, accelerate=accelerate)
     asked = _designs(designs, akiec=akiec, scc=scc)
     train, tested = read_features(_train_path(features, places)), read_features(test)
     _refuse_other_features(train, tested)
@@ -156,6 +162,7 @@ def evaluate(
     if not allow_overlap:
         overlaps.refuse(overlap, train, tested)
     notes = _notes(train, tested, looks, overlap, mode=near_duplicates)
+    notes += overlaps.seen_told(tested, places, allow_seen=allow_seen)
     if near_duplicates == "join":
         train, tested = overlaps.joined(train, looks.train), overlaps.joined(tested, looks.test)
     questions = [question_of(design, train, tested, unit=unit) for design in asked]
@@ -163,12 +170,15 @@ def evaluate(
         runs.folder_for(out, runs=places.runs, run_id="").mkdir(parents=True, exist_ok=True)
     cells = fit(train, tested, questions, chosen, settings=how, seed=seed, jobs=jobs, on_progress=on_progress)
     pairs = contrasts(questions, cells)
+    together = {c.name for c in chosen if families.serves(c, scale=how[c.name]["scale"])}
+    used = {c.name: PLAIN if c.name in together else built_by(c) for c in chosen}
     settings = {
-        "classifiers": {c.name: {**how[c.name], "grid": dict(c.grid)} for c in chosen},
+        "classifiers": {c.name: {**how[c.name], "grid": dict(c.grid), "accelerate": used[c.name]} for c in chosen},
         "seed": seed,
         "unit": unit,
         "near_duplicates": near_duplicates,
         "allow_overlap": allow_overlap,
+        "allow_seen": allow_seen,
     }
     kind = EXTERNAL if train.dataset.name != tested.dataset.name else HELD_OUT
     record = record_of(
@@ -184,7 +194,7 @@ def evaluate(
 
 
 def _settled(
-    names: Sequence[str], params: Sequence[str], *, scale: str | None, seed: int, mode: str
+    names: Sequence[str], params: Sequence[str], *, scale: str | None, seed: int, mode: str, accelerate: str
 ) -> tuple[list[Classifier], dict[str, dict[str, Any]]]:
     """Return the classifiers and how each is fitted."""
     if not 0 <= seed < 2**32:
@@ -196,6 +206,7 @@ def _settled(
     chosen = list({CLASSIFIERS.canonical(name): CLASSIFIERS[name] for name in names}.values())
     if not chosen:
         raise UsageError("an evaluation takes at least one classifier")
+    chosen = accelerated(chosen, accelerate)
     fixed = fixed_params(params, chosen)
     return chosen, {c.name: {"params": fixed[c.name], "scale": scale or c.scale} for c in chosen}
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from featx import near_duplicates
+from featx import near_duplicates, seen
 from featx.cache.places import Places
 from featx.datasets.base import Sample
 from featx.errors import DataError, UsageError
@@ -176,6 +176,36 @@ def between(train: Features, test: Features, pairs: Iterable[Pair] = ()) -> Over
     ids |= {name for group in groups for name in by_group[group]} | {pair.second for pair in pairs}
     images = tuple((learned[digest][0], held[digest][0]) for digest in same)
     return Overlap(images, tuple(groups), pairs, frozenset(ids), kind, notes)
+
+
+def seen_told(test: Features, places: Places, *, allow_seen: bool) -> list[str]:
+    """Tell of test rows that the weights behind the features were trained on.
+
+    Raises
+    ------
+    DataError
+        Where there are any, and that is not allowed.
+    UsageError
+        Where the features are a set, whose networks serve one split of their own dataset each.
+    CacheError
+        Where the weights were trained here and nobody can say on what.
+    """
+    if test.parts:
+        raise UsageError(
+            f"{test.path.name} holds one network for each split of its own folds; `featx compare` takes it"
+        )
+    record = seen.seen_by(test.about["spec"], places, Places(test.path.parent.parent))
+    rows = record.rows(test.dataset, test.digests) & test.usable if record else []
+    ids = [sample.id for sample, known in zip(test.dataset.samples, rows, strict=False) if known]
+    if not ids:
+        return []
+    what = f"the weights behind {test.label} have seen {len(ids)} test samples ({_some(ids)})"
+    if allow_seen:
+        return [f"{what}; --allow-seen goes on: for these this is no test"]
+    raise DataError(
+        f"{what}, by their images or their groups: testing on what a network was trained on says nothing; take weights "
+        "that have not, or go on with --allow-seen, which the record will say"
+    )
 
 
 def refuse(found: Overlap, train: Features, test: Features) -> None:

@@ -129,7 +129,7 @@ def write(found: Evaluation) -> None:
     runs.write_csv(found.folder / "scores.csv", SCORES, _score_rows(found))
     classes = list(dict.fromkeys(name for question in found.questions for name in question.classes))
     header = ("sample", "group", "design", "classifier", "features", "repeat", "half", "truth",
-              *(f"score_{name}" for name in classes), "dataset")  # fmt: skip
+              *(f"score_{name}" for name in classes), "predicted", "dataset")  # fmt: skip
     runs.write_csv(found.folder / "predictions.csv", header, _prediction_rows(found, classes))
     runs.write_json(found.folder / "run.json", found.run)  # last: a folder with a record is whole
 
@@ -146,6 +146,8 @@ def _prediction_rows(found: Evaluation, classes: Sequence[str]) -> Iterator[tupl
         column = [names.index(name) if name in names else None for name in classes]
         for cell in _own(found.cells, question):
             about = (cell.design, cell.classifier, found.train.label, *ONLY)
+            best = cell.verdict.scores.argmax(1).tolist()
             for row, scores in enumerate(cell.verdict.scores.tolist()):
                 told = [None if at is None else scores[at] for at in column]
-                yield (side.ids[row], side.groups[row], *about, names[side.y[row]], *told, found.title)
+                truth = names[side.y[row]]
+                yield (side.ids[row], side.groups[row], *about, truth, *told, names[best[row]], found.title)
