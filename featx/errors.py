@@ -10,6 +10,11 @@
     ├── TooManyFailures        more images failed than the run allows
     ├── WeightsError           weights that do not fit or cannot be trusted
     │   └── WeightsUnavailable weights that cannot be had here
+    ├── TrainingError          a network that did not learn
+    ├── ComputeError           what computes features failed, or died
+    │   └── ConversionError    a network that a runtime cannot take
+    ├── RunError               a run's folder that does not hold a run
+    ├── ModelError             a model file that cannot be used
     ├── SplitError             groups or classes that cannot be divided as asked
     └── CacheError             a feature file that cannot be used
         ├── CacheDamaged       its bytes are not what was written
@@ -74,6 +79,26 @@ class WeightsError(FeatxError):
 
 class WeightsUnavailable(WeightsError):
     """Weights that cannot be had on this machine."""
+
+
+class TrainingError(FeatxError):
+    """A network that did not learn: its loss went beyond all numbers."""
+
+
+class ComputeError(FeatxError):
+    """What computes features failed, or died."""
+
+
+class ConversionError(ComputeError):
+    """A network that a runtime cannot take."""
+
+
+class RunError(FeatxError):
+    """A run's folder that does not hold a run, or not a whole one."""
+
+
+class ModelError(FeatxError):
+    """A model file that cannot be used, or that does not fit what it is used on."""
 
 
 class SplitError(FeatxError):

@@ -10,6 +10,16 @@ from featx.datasets import demo
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # tests run side by side
 
 
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="as many trials as before a release; takes an hour")
+
+
+@pytest.fixture(scope="session")
+def many(request):
+    """Choose how many trials a test makes: ``many(300, 5000)`` is 300, and 5000 with ``--long``."""
+    return lambda short, long: long if request.config.getoption("--long") else short
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_of_the_user(monkeypatch):
     for variable in ("FEATX_DATA", "FEATX_CACHE"):

@@ -3,9 +3,10 @@
 ::
 
     <dataset>/<backbone>@<weights>--<layer>--<key8>.h5     features
+    <dataset>/<backbone>@<history>--<layer>--<key8>.set.json     features of one network a split (``sets``)
     <dataset>/last.json                                    which of them were extracted last
     <dataset>/fingerprints.json                            what its image files are
-    folds/  runs/  weights/  demo_data/
+    folds/  runs/  cells/  weights/  pixels/  demo_data/
 
 Knows names of files only, not what is in them.
 """
@@ -62,6 +63,16 @@ class Places(NamedTuple):
         return self.root / "weights" / "digests.json"
 
     @property
+    def weights(self) -> Path:
+        """Where networks trained here are kept, with what they have seen."""
+        return self.root / "weights"
+
+    @property
+    def pixels(self) -> Path:
+        """Where decoded images are kept for training."""
+        return self.root / "pixels"
+
+    @property
     def demo_data(self) -> Path:
         """Where the built-in demo dataset is drawn."""
         return self.root / "demo_data"
@@ -76,11 +87,16 @@ class Places(NamedTuple):
 
     def datasets(self) -> list[str]:
         """Return the datasets that have features here."""
-        return sorted({path.parent.name for path in self.root.glob("*/*.h5")})
+        files = (*self.root.glob("*/*.h5"), *self.root.glob("*/*.set.json"))
+        return sorted({path.parent.name for path in files})
 
     def feature_files(self, dataset: str) -> list[Path]:
         """Return the feature files of a dataset."""
         return sorted((self.root / dataset).glob("*.h5"))
+
+    def sets(self, dataset: str) -> list[Path]:
+        """Return the feature sets of a dataset."""
+        return sorted((self.root / dataset).glob("*.set.json"))
 
     def remember_last(self, files: Sequence[Path]) -> None:
         """Note which feature files of a dataset were extracted last."""

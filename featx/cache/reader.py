@@ -201,10 +201,33 @@ class FeatureFile:
             valid = self._checked(features, records)
             self._refuse_damage(valid)
         else:
-            valid = self._hashes() != 0
+            valid = ~self.never_written()
             self._read("features", as_bytes(features))
         features[~valid | (records["status"] != OK)] = np.nan
         return features
+
+    def block(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the features of some consecutive rows as stored, and whether the hash of each fits.
+
+        Parameters
+        ----------
+        first, last : int
+            The first row, and the row after the last.
+
+        Returns
+        -------
+        features : ndarray of float32 or float16, shape (last - first, dim)
+        fits : ndarray of bool, shape (last - first,)
+            Rows that do not fit hold anything.
+        """
+        features, records, hashes = (
+            self._empty(last - first),
+            np.empty(last - first, RECORD),
+            np.empty(last - first, HASH),
+        )
+        for name, values in (("features", features), ("meta", records), ("row_hash", hashes)):
+            self._read(name, as_bytes(values), first)
+        return features, hash_rows(self.key, np.arange(first, last), features, records) == hashes
 
     def _refuse_damage(self, valid: np.ndarray) -> None:
         # Asked only now: a writer that changes a finished file withdraws the finish record before it changes a row.
@@ -220,6 +243,10 @@ class FeatureFile:
                 f"the row hashes of {self.path} are not those that it was finished with; "
                 "run the extraction again to check its rows and finish it"
             )
+
+    def never_written(self) -> np.ndarray:
+        """Return whether a row was never written (its hash is 0), an array of bool of shape (n,)."""
+        return self._hashes() == 0
 
     def _checked(self, features: np.ndarray | None, records: np.ndarray, *, threads: int | None = None) -> np.ndarray:
         """Return which rows are valid; fill ``features`` with all rows on the way, where it is given."""

@@ -201,7 +201,7 @@ class FeatureWriter(FeatureFile):
         self._trusted()
         with told("write to", self.path):
             self._withdraw_finish()
-            _put(self._descriptor, self.head, rows, stored, records)
+            put_rows(self._descriptor, self.head, rows, stored, records)
 
     def sync(self) -> None:
         """Return once everything that was written is on the disk; only then do rows count as saved.
@@ -281,7 +281,7 @@ class FeatureWriter(FeatureFile):
             for first, last in _runs(here):
                 self._read("features", as_bytes(features[first:last]), int(here[first]))
             fits = hash_rows(self.key, here, features, records[here]) == hashes[here]
-            _put(descriptor, head, there[fits], features[fits], records[here[fits]])
+            put_rows(descriptor, head, there[fits], features[fits], records[here[fits]])
             carried += int(fits.sum())
         return carried
 
@@ -347,7 +347,7 @@ class FeatureWriter(FeatureFile):
         return stored
 
 
-def _put(descriptor: int, head: Head, rows: np.ndarray, features: np.ndarray, records: np.ndarray) -> None:
+def put_rows(descriptor: int, head: Head, rows: np.ndarray, features: np.ndarray, records: np.ndarray) -> None:
     """Write rows in place. Nothing depends on the order: a torn row does not hash."""
     hashes = hash_rows(head.key, rows, features, records)
     for first, last in _runs(rows):

@@ -4,19 +4,40 @@ One file a verb; each verb is one call of the library, and nothing is computed h
 scikit-learn is imported inside a verb, so that help appears at once.
 """
 
-from featx.cli import compare, datasets, demo, evaluate, extract, info
+from featx.cli import (
+    cache,
+    compare,
+    datasets,
+    demo,
+    doctor,
+    evaluate,
+    extract,
+    finetune,
+    info,
+    merge,
+    report,
+    train,
+    verify,
+)
 from featx.cli.main import main
 
 __all__ = ["main"]
 
 for verb in (
     extract.extract,
+    finetune.finetune,
+    train.train,
     compare.fit,
     compare.compare,
     evaluate.evaluate,
+    report.report,
     datasets.datasets,
     datasets.eda,
     info.info,
+    verify.verify,
+    cache.cache,
+    merge.merge,
+    doctor.doctor,
     demo.demo,
 ):
     main.add_command(verb)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +32,18 @@ def extract(ctx: click.Context, data: Path | None, quiet: bool, verbose: bool, *
 
     if data is None and not quiet:
         click.echo("no DATA given: the built-in demo is used (synthetic images)", err=True)
-    with progress("extract", unit="img", quiet=quiet) as bar:
+    with stoppable(), progress("extract", unit="img", quiet=quiet) as bar:
         found = extract(data, on_progress=bar, columns=columns(options), **options)
     tell_extraction(found, quiet=quiet, verbose=verbose)
     if found.failed:
         ctx.exit(SKIPPED)
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Have SIGTERM, which a scheduler sends before it kills, stop a run in order, as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

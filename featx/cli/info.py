@@ -16,10 +16,15 @@ from featx.cli.options import cache_option
 @cache_option
 def info(features: Path | None, backbone: str | None, size: int | None, cache: Path | None) -> None:
     """Tell of a feature file, of a network's layers, or of this installation and its cache."""
+    from featx.cache.sets import is_set
+    from featx.description import cache as stored
     from featx.description import extraction as description
+    from featx.description import training
 
-    if features is not None:
-        click.echo(description.of_features(features))
+    if features is not None and is_set(features):
+        click.echo(training.of_set(features))
+    elif features is not None:
+        click.echo(stored.of_features(features))
     elif backbone is not None:
         click.echo(description.of_backbone(backbone, size=size))
     else:
