@@ -1,8 +1,9 @@
 """A page: sections of words, tables and figures as one HTML file that needs nothing else.
 
-No script, no network, no font of its own, one style sheet inside, and a Content-Security-Policy that forbids all
-others. Every text is escaped; the only markup taken as it is comes from ``charts``. Each table and each figure has its
-numbers as CSV behind a link. The same parts give the same bytes. Never knows what the words are about.
+No network, no font of its own, one style sheet inside, and a Content-Security-Policy that forbids all others. A script
+of its own, allowed by its digest, is there only where a table can be sorted or a picture explored; without it the page
+says the same. Every text is escaped; the only markup taken as it is comes from ``charts``. Each table and each figure
+has its numbers as CSV behind a link. The same parts give the same bytes. Never knows what the words are about.
 """
 
 from __future__ import annotations
@@ -29,6 +30,17 @@ Cell = str | int | float | None
 
 class Share(float):
     """A number from 0 to 1 that a page shows in per cent; plain in CSV."""
+
+
+class Thumbnail(str):
+    """A small picture in a cell; the text is what it shows, and all that CSV has of it."""
+
+    jpeg: bytes = b""
+
+    @property
+    def link(self) -> str:
+        """The picture as an address."""
+        return f"data:image/jpeg;base64,{base64.b64encode(self.jpeg).decode()}"
 
 
 @dataclass(frozen=True)
@@ -65,17 +77,23 @@ class Table:
         Names of the columns; the first names the rows.
     rows : tuple of tuple
         Texts, numbers and None (nothing known).
+    sortable : bool
+        Whether a reader can sort it.
+    most : int
+        Rows that the page shows; the CSV has all.
     """
 
     caption: str
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+    sortable: bool = False
+    most: int = MOST_ROWS
     kind: ClassVar[str] = "table"
 
     @property
     def shown(self) -> tuple[tuple[Cell, ...], ...]:
         """The rows that the page shows."""
-        return self.rows[:MOST_ROWS]
+        return self.rows[: self.most]
 
     @cached_property
     def numeric(self) -> tuple[bool, ...]:
@@ -91,16 +109,24 @@ class Table:
     @property
     def link(self) -> str:
         """Its CSV, whole, as an address."""
-        text = csv_text(self.header, self.rows)
-        return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(text.encode()).decode()}"
+        return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(self.csv.encode()).decode()}"
+
+    @property
+    def csv(self) -> str:
+        """All its rows as CSV."""
+        return csv_text(self.header, self.rows)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture of ``charts`` and the table of its numbers, whose caption is its own."""
+    """A picture of ``charts`` and the table of its numbers, whose caption is its own.
+
+    Where it is ``explored``, its points say what they are when pointed at, or reached by the arrow keys.
+    """
 
     picture: Svg
     numbers: Table
+    explored: bool = False
     kind: ClassVar[str] = "figure"
 
     @property
@@ -114,10 +140,11 @@ Part = str | Verdict | Bullets | Table | Figure
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it; a text is a paragraph."""
+    """A heading and what stands under it; a text is a paragraph. Sections may be gathered in chapters."""
 
     heading: str
     parts: tuple[Part, ...]
+    chapter: str = ""
 
 
 def render(title: str, *, lead: str, sections: Sequence[Section], foot: Sequence[str] = ()) -> str:
@@ -140,6 +167,8 @@ def render(title: str, *, lead: str, sections: Sequence[Section], foot: Sequence
         A whole document that any encoding to UTF-8 takes.
     """
     style = (TEMPLATES / "page.css").read_text(encoding="utf-8")
+    parts = [part for section in sections for part in section.parts]
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8") if any(map(_moves, parts)) else ""
     return _template().render(
         title=title,
         lead=lead,
@@ -147,7 +176,8 @@ def render(title: str, *, lead: str, sections: Sequence[Section], foot: Sequence
         foot=foot,
         told=_standing_out(sections),
         style=_Own(style),
-        policy=_policy(style),
+        script=_Own(script),
+        policy=_policy(style, script=script, pictures=any(map(_pictured, parts))),
     )
 
 
@@ -169,10 +199,24 @@ def _standing_out(sections: Sequence[Section]) -> list[tuple[int, Verdict]]:
     return sorted(verdicts, key=lambda one: list(LEVELS).index(one[1].level))
 
 
-def _policy(style: str) -> str:
-    """Return a policy that allows the one style sheet and nothing else."""
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+def _moves(part: Part) -> bool:
+    return (isinstance(part, Table) and part.sortable) or (isinstance(part, Figure) and part.explored)
+
+
+def _pictured(part: Part) -> bool:
+    return isinstance(part, Table) and any(isinstance(cell, Thumbnail) for row in part.shown for cell in row)
+
+
+def _policy(style: str, *, script: str, pictures: bool) -> str:
+    """Return a policy that allows the one style sheet, the script and the pictures that are there, and nothing else."""
+    allowed = ["default-src 'none'", f"style-src '{_digest(style)}'"]
+    allowed += [f"script-src '{_digest(script)}'"] if script else []
+    allowed += ["img-src data:"] if pictures else []
+    return "; ".join([*allowed, "base-uri 'none'", "form-action 'none'"])
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 @cache
@@ -183,6 +227,7 @@ def _template() -> Any:
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, finalize=_visible
     )
     world.filters["told"] = _told
+    world.tests["thumbnail"] = lambda cell: isinstance(cell, Thumbnail)
     return world.get_template("page.html")
 
 

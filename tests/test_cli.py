@@ -14,7 +14,10 @@ from click.testing import CliRunner
 from featx.cli import main
 from featx.datasets import SYNTHETIC
 
-VERBS = {"extract", "fit", "compare", "info", "datasets", "demo", "eda", "evaluate", "verify", "cache", "merge", "doctor"}
+VERBS = {
+    *("extract", "fit", "compare", "info", "datasets", "demo", "eda", "evaluate", "report", "verify", "cache"),
+    *("merge", "doctor"),
+}
 DESIGNS = ("malignant-vs-benign", "mel-vs-benign", "bcc-vs-mel-vs-benign")
 SMALL = ["--backbone", "maia-custom2", "--weights", "random", "--size", "64"]
 

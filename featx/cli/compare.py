@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from featx.cli.options import cache_option, data_argument, fit_options, names, quiet_options
+from featx.cli.options import cache_option, data_argument, fit_options, names, quiet_options, save_options
 from featx.cli.talk import progress, tell_comparison
 from featx.errors import UsageError
 
@@ -21,16 +21,51 @@ PAPER_DESIGNS = ["malignant-vs-benign", "mel-vs-benign", "bcc-vs-mel-vs-benign"]
     "--design", "designs", default=None, help="Which diagnosis is which class: a name or a YAML file [mel-vs-benign]."
 )
 @fit_options
+@save_options
 @cache_option
 @quiet_options
-def fit(classifiers: str, designs: str | None, **options: Any) -> None:
+def fit(
+    classifiers: str,
+    designs: str | None,
+    *,
+    save: Path | None,
+    embed_weights: bool,
+    operating_point: str | None,
+    **options: Any,
+) -> None:
     """Fit one classifier on cached features, over grouped folds.
 
-    Takes the features that were extracted last, or those of DATA, or --features.
+    Takes the features that were extracted last, or those of DATA, or --features. --save fits once more on all rows,
+    for `featx predict`.
     """
     if "," in classifiers:
         raise UsageError(f"fit takes one classifier, {classifiers!r} came; `featx compare` takes several")
-    _compare("fit", [classifiers], [designs] if designs else [], **options)
+    if save is None:
+        if embed_weights or operating_point:
+            raise UsageError("--embed-weights and --operating-point are about the model that --save MODEL writes")
+        _compare("fit", [classifiers], [designs] if designs else [], **options)
+        return
+    _fit_and_save(classifiers, designs, save, embed_weights, operating_point, options)
+
+
+def _fit_and_save(
+    classifier: str,
+    designs: str | None,
+    save: Path,
+    embed_weights: bool,
+    operating_point: str | None,
+    options: dict[str, Any],
+) -> None:
+    """Evaluate, then fit on all rows with the same settings; what cannot be saved is refused first."""
+    from featx.description.prediction import saved_told
+    from featx.predictor import saving
+
+    point = operating_point or saving.OPERATING_POINT
+    saving.check(save, classifier, options["params"], accelerate=options["accelerate"], operating_point=point)
+    found = _compare("fit", [classifier], [designs] if designs else [], **options)
+    saved = saving.save_evaluated(save, found.run, found.questions, operating_point=point,
+                                  embed_weights=embed_weights, cache=options["cache"])  # fmt: skip
+    click.echo(saved_told(saved))
 
 
 @click.command()
@@ -78,7 +113,7 @@ def _compare(
     verbose: bool,
     engine: str,
     **options: Any,
-) -> None:
+) -> Any:
     from featx.cache.places import Places
     from featx.comparison import compare
     from featx.designs import custom
@@ -96,6 +131,7 @@ def _compare(
     with using(engine), progress(verb, unit="split", quiet=quiet) as bar:
         found = compare(chosen, classifiers=classifiers, designs=designs, verb=verb, on_progress=bar, **options)
     tell_comparison(found, quiet=quiet, verbose=verbose)
+    return found
 
 
 def last_of(data: Path | None, places: Any) -> list[Path]:

@@ -244,6 +244,19 @@ fit_options = together(
     *engine_options,
 )
 
+save_options = together(
+    click.option(
+        "--save", type=click.Path(path_type=Path), metavar="MODEL", help="Then fit on all rows, and write model.featx."
+    ),
+    click.option("--embed-weights", is_flag=True, help="Put the network's weights into MODEL: it needs no other file."),
+    click.option(
+        "--operating-point",
+        metavar="POINT",
+        help="Where MODEL calls an image positive: specificity=SHARE, sensitivity=SHARE, or highest (score) "
+        "[specificity=0.9].",
+    ),
+)
+
 evaluate_options = together(
     click.option("--features", type=click.Path(path_type=Path), help="Feature file to train on [extracted last]."),
     click.option(
