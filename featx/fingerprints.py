@@ -98,7 +98,12 @@ class _Known(NamedTuple):
 
 
 def take(
-    dataset: Dataset, *, places: Places, jobs: int | None = None, on_progress: OnProgress | None = None
+    dataset: Dataset,
+    *,
+    places: Places,
+    jobs: int | None = None,
+    skip: Mapping[str, str] | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Fingerprints:
     """Take the fingerprint of every image of a dataset; files that have not changed since are not opened.
 
@@ -111,6 +116,8 @@ def take(
         as none, and a place that cannot be written costs the next run the same work, nothing more.
     jobs : int, optional
         Threads; all cores by default.
+    skip : mapping of str to str, optional
+        Paths of samples that are not to be opened, with the reason: a decoder may die of them.
     on_progress : callable, optional
         Told (done, total) of the files that had to be opened.
 
@@ -123,9 +130,11 @@ def take(
     known = _read(memo)
     root = dataset.root.resolve()  # in the key: another folder under this name has other files
     full = {sample.path: str(root / sample.path) for sample in dataset.samples}
-    asked = [path for path in dict.fromkeys(full.values()) if path not in known or known[path].stat != stat_of(path)]
+    failed = {full[path]: reason for path, reason in (skip or {}).items() if path in full}
+    changed = (path for path in dict.fromkeys(full.values()) if path not in known or known[path].stat != stat_of(path))
+    asked = [path for path in changed if path not in failed]
     looks = engine.run(_look, [(Path(path),) for path in asked], jobs=jobs, on_progress=on_progress)
-    failed = {path: look for path, look in zip(asked, looks, strict=True) if isinstance(look, str)}
+    failed |= {path: look for path, look in zip(asked, looks, strict=True) if isinstance(look, str)}
     fresh = {path: look for path, look in zip(asked, looks, strict=True) if isinstance(look, _Known)}
     known |= fresh
     if fresh:
@@ -135,6 +144,24 @@ def take(
         {name: known[path].fingerprint for name, path in at.items() if path not in failed},
         {name: failed[path] for name, path in at.items() if path in failed},
     )
+
+
+def row_of(source: Source) -> list[Any] | None:
+    """Return the fingerprint of an image file that was read as plain values for :func:`keep`; None where it has none.
+
+    Whoever decodes an image for another purpose has its bytes at hand, and need not open it twice.
+    """
+    try:
+        return _to_row(_Known(source.stat, fingerprint(source)))
+    except ImageError:
+        return None
+
+
+def keep(dataset: Dataset, rows: Mapping[str, list[Any]], *, places: Places) -> None:
+    """Remember fingerprints that were taken elsewhere, by path of the sample, as :func:`row_of` gave them."""
+    if rows:
+        root, memo = dataset.root.resolve(), places.fingerprints(dataset.name)
+        _remember(memo, {**_read(memo), **{str(root / path): _from_row(row) for path, row in rows.items()}})
 
 
 def remembered(name: str, *, places: Places) -> dict[str, Fingerprint]:

@@ -134,10 +134,29 @@ class Transform:
         ImageError
             Where the bytes are no image that can be used, with the reason.
         """
-        image = decode(data)
-        if self.trim:
-            image = trim_border(image)
-        return np.asarray(self._resized(image))
+        out = np.empty((self.size, self.size, 3), dtype=np.uint8)
+        self.into(data, out)
+        return out
+
+    def into(self, data: bytes, out: np.ndarray) -> None:
+        """Decode and resize the bytes of an image file into memory that is there; safe from several threads.
+
+        Parameters
+        ----------
+        data : bytes
+            The whole file.
+        out : numpy.ndarray of uint8, shape (size, size, 3)
+            Where the pixels go, a place in a batch for instance; left as it is where the image is refused.
+
+        Raises
+        ------
+        ImageError
+            Where the bytes are no image that can be used, with the reason.
+        """
+        image = trim_border(decode(data)) if self.trim else _decoded(data, lend=True)
+        image = self._resized(image)
+        # a lent image has a fourth byte that says nothing, and Pillow drops it faster than a slice would
+        out[...] = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
     def _resized(self, image: Image.Image) -> Image.Image:
         from PIL import Image
@@ -232,6 +251,11 @@ def decode(data: bytes) -> Image.Image:
         With the reason: ``not_an_image``, ``truncated``, ``too_many_pixels``, ``unsupported_mode``, ``decode_error``,
         or ``unreadable`` where a DICOM decoder is not installed.
     """
+    return _decoded(data, lend=False)
+
+
+def _decoded(data: bytes, *, lend: bool) -> Image.Image:
+    """Decode as :func:`decode` says, or to RGBX in memory that this thread's next call overwrites."""
     from PIL import Image, UnidentifiedImageError
 
     if data[128:132] == b"DICM":
@@ -244,8 +268,7 @@ def decode(data: bytes) -> Image.Image:
             _choose_page(image)
             _refuse_misread(image)
         _refuse_unread(image)
-        image.load()
-        return _upright(_to_rgb(image), _orientation(image))
+        return _upright(_lent(image, data) if lend else _to_rgb(image), _orientation(image))
     except UnidentifiedImageError:
         detail = "a TIFF of a kind that is not known, or damaged" if data[:4] in TIFF_MARKS else "no known image format"
         raise ImageError("not_an_image", detail) from None
@@ -289,9 +312,20 @@ def _refuse_unread(image: Image.Image) -> None:
         raise ImageError("too_many_pixels", f"{image.width} x {image.height}, limit {MAX_PIXELS}")
 
 
+def _lent(image: Image.Image, data: bytes) -> Image.Image:
+    from featx import jpeg
+
+    if image.format == "JPEG" and image.mode in ("L", "RGB"):
+        found = jpeg.lent(data, width=image.width, height=image.height)
+        if found is not None:
+            return found
+    return _to_rgb(image)
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     from PIL import Image
 
+    image.load()
     if image.mode == "F":
         raise ImageError("unsupported_mode", "floating point pixels")
     if image.mode == "I" and image.format == "TIFF":  # 16 bits come as I;16; nothing says what white is in 32

@@ -1,5 +1,7 @@
 """From the cache to a feature matrix: X, y, groups and ids of the rows that have features and a class.
 
+A set of feature files, one a split, is read as one table whose parts serve their own split each.
+
 This file never knows torch or classifiers.
 """
 
@@ -8,18 +10,19 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from featx import designs
-from featx.cache import OK, FeatureFile
+from featx.cache import OK, FeatureFile, sets
 from featx.cache.places import Places, label
 from featx.datasets import Dataset, from_table
-from featx.errors import CacheError, CacheIncomplete
+from featx.errors import CacheError, CacheIncomplete, CacheMismatch
 from featx.folds import join_groups
+from featx.provenance import digest_json
 
 
 class FeatureMatrix(NamedTuple):
@@ -67,6 +70,13 @@ class Features:
         Group of each row, byte-identical images joined.
     about : dict
         Spec, key, environment and content digest of the file, for records.
+    parts : tuple of Part
+        Of a set: the features of each split; ``X`` is then that of the first, and serves only what asks for no split.
+    folds : dict or None
+        Of a set: digest, scheme and seed of the plan that it is bound to.
+    foreseen : bool
+        Whether the network has learned from rows that classifiers will train on: what inner fits say of such rows is
+        then no forecast.
     """
 
     path: Path
@@ -78,6 +88,9 @@ class Features:
     digests: tuple[str, ...]
     groups: tuple[str, ...]
     about: dict[str, Any]
+    parts: tuple[Part, ...] = ()
+    folds: dict[str, Any] | None = None
+    foreseen: bool = False
 
     def rows_of(self, ids: Sequence[str]) -> list[int]:
         """Return the row of each sample id."""
@@ -85,8 +98,16 @@ class Features:
         return [place[name] for name in ids]
 
 
+class Part(NamedTuple):
+    """The features of one split of a set."""
+
+    repeat: int
+    half: int
+    features: Features
+
+
 def read_features(path: str | os.PathLike[str]) -> Features:
-    """Read a feature file, every row verified.
+    """Read a feature file or a set of them, every row verified.
 
     Raises
     ------
@@ -94,8 +115,12 @@ def read_features(path: str | os.PathLike[str]) -> Features:
         Where the extraction was not finished.
     CacheDamaged
         Where a byte is not what was written.
+    CacheMismatch
+        Where the files of a set do not belong together.
     """
     path = Path(path)
+    if sets.is_set(path):
+        return _read_set(path)
     with FeatureFile.open(path) as file:
         if not file.complete:
             raise CacheIncomplete(f"{path} is not finished; run `featx extract` again, it goes on where it stopped")
@@ -109,6 +134,33 @@ def read_features(path: str | os.PathLike[str]) -> Features:
     groups = tuple(join_groups([sample.group for sample in dataset.samples], digests))
     dropped = {f"image: {reason}": count for reason, count in sorted(reasons.items())}
     return Features(path, label(path), dataset, X, usable, dropped, digests, groups, about)
+
+
+def _read_set(path: Path) -> Features:
+    """Read a set: the samples that all of its files have features of, and each file for its split."""
+    found = sets.read(path)
+    parts = [Part(member.repeat, member.half, read_features(member.path)) for member in found.members]
+    first = parts[0].features
+    for member, part in zip(found.members, parts, strict=True):
+        own = part.features
+        if own.about["key"] != member.key:
+            raise CacheMismatch(f"{member.path} is not the file that {path.name} speaks of; run `featx finetune` again")
+        if (own.digests, own.dataset.samples) != (first.digests, first.dataset.samples):
+            raise CacheMismatch(f"the files of {path.name} hold other images or labels; run `featx finetune` again")
+    each = [part.features.about for part in parts]
+    about = {
+        **first.about,
+        "file": str(path),
+        "key": digest_json([one["key"] for one in each]),
+        "finished": {
+            "content": digest_json([one["finished"] for one in each]),
+            "parts": [one["finished"] for one in each],
+        },
+    }
+    usable = np.logical_and.reduce([part.features.usable for part in parts])
+    return replace(
+        first, path=path, label=label(path), usable=usable, about=about, parts=tuple(parts), folds=found.folds
+    )
 
 
 def extracted_from(data: str | os.PathLike[str], places: Places) -> list[Path]:
@@ -128,6 +180,7 @@ def extracted_from(data: str | os.PathLike[str], places: Places) -> list[Path]:
 
 
 def _root_of(path: Path) -> Path:
+    path = sets.read(path).members[0].path if sets.is_set(path) else path
     with FeatureFile.open(path) as file:
         return Path(str(file.env.get("root")))
 

@@ -626,6 +626,38 @@ def test_every_field_of_a_transform_is_in_its_description(change):
     assert replace(Transform(), **change).describe() != Transform().describe()
 
 
+def test_into_writes_one_place_of_a_batch_and_no_other():
+    batch = np.full((3, 20, 20, 3), 7, np.uint8)
+    Transform(20).into(encoded(COLOUR), batch[1])
+    np.testing.assert_array_equal(batch[1], Transform(20)(encoded(COLOUR)))
+    assert (batch[[0, 2]] == 7).all()
+
+
+def test_into_leaves_the_memory_as_it_is_where_an_image_is_refused():
+    out = np.full((20, 20, 3), 7, np.uint8)
+    with pytest.raises(ImageError):
+        Transform(20).into(encoded(SMOOTH, "JPEG")[:-2], out)
+    assert (out == 7).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_threads_do_not_get_each_others_pixels(kind):
+    data = [encoded(Image.fromarray(np.roll(np.asarray(SMOOTH), 7 * i, axis=0)), kind) for i in range(8)]
+    alone = [Transform(40)(one) for one in data]
+    together = np.zeros((len(data), 40, 40, 3), np.uint8)
+
+    def work(at):
+        for _ in range(20):
+            Transform(40).into(data[at], together[at])
+
+    workers = [threading.Thread(target=work, args=[at]) for at in range(len(data))]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    np.testing.assert_array_equal(together, alone)
+
+
 # normalising
 
 

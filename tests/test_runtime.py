@@ -330,3 +330,93 @@ def test_a_gpu_that_is_not_there_is_a_usage_error(monkeypatch):
         pick_device("cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert (pick_device("auto"), pick_device("cuda"), pick_device("cpu")) == ("cuda", "cuda", "cpu")
+
+
+# memory that does not suffice
+
+
+class Narrow(nn.Module):
+    """A network on a device that takes so many images at once, and counts them."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.inner, self.most, self.seen = small_network(), most, []
+
+    def forward(self, x):
+        self.seen.append(len(x))
+        if len(x) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return self.inner(x)
+
+
+def narrow(most):
+    net = Narrow(most)
+    run = runtime([Layer("fc", "inner.relu2", kind="vector")], net)
+    net.seen.clear()
+    return net, run
+
+
+@pytest.mark.parametrize(
+    ("most", "first", "later"), [(6, [6], [6]), (4, [6, 3, 3], [3, 3]), (2, [6, 3, 2, 2, 2], [2, 2, 2])]
+)
+def test_out_of_memory_halves_the_batch_and_goes_on(most, first, later):
+    net, run = narrow(most)
+    found = run(IMAGES)["fc"]
+    assert net.seen == first
+    np.testing.assert_allclose(found, runtime([FC])(IMAGES)["fc"], atol=1e-5)
+    net.seen.clear()
+    run(IMAGES[:4], places=[5, 0, 1, 3])
+    assert net.seen == later and run.passes == 2  # it does not try the whole again
+
+
+def test_a_part_of_a_batch_is_padded_so_that_a_row_does_not_hang_on_how_many_there_are():
+    _, run = narrow(4)
+    whole = run(IMAGES)["fc"]
+    for place in range(BATCH):
+        assert run(IMAGES[place : place + 1], places=[place])["fc"][0].tobytes() == whole[place].tobytes()
+
+
+def test_where_not_even_one_image_fits_it_is_a_memory_error():
+    net, run = narrow(6)
+    net.most = 0
+    with pytest.raises(MemoryError, match="16 x 16"):
+        run(IMAGES)
+
+
+def test_another_error_of_torch_is_not_taken_for_want_of_memory():
+    net, run = narrow(6)
+    net.inner.fc = nn.Linear(3, 3)
+    with pytest.raises(RuntimeError, match="shapes"):
+        run(IMAGES)
+    assert net.seen == [6]
+
+
+def test_streams_of_several_threads_do_not_mix():
+    import threading
+
+    run = runtime([CONV, FC])
+    sets = [np.random.default_rng(seed).integers(0, 256, IMAGES.shape, dtype=np.uint8) for seed in range(2)]
+    expected, found = [run(images) for images in sets], [[], []]
+
+    def work(number):
+        stream = run.stream()
+        for _ in range(30):
+            stream.pixels[...] = sets[number]
+            found[number].append({name: rows.copy() for name, rows in stream().items()})
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    for mine, want in zip(found, expected, strict=True):
+        assert len(mine) == 30
+        for one in mine:
+            for name, rows in want.items():
+                np.testing.assert_allclose(one[name], rows, atol=1e-5)
+
+
+def test_untapped_the_network_runs_to_its_end():
+    net = small_network()
+    run = runtime([CONV], net)
+    run.untap()
+    assert net(torch.zeros(1, 3, SIZE, SIZE)).shape == (1, 5)
+    assert not any(module._forward_hooks for module in net.modules())

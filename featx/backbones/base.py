@@ -82,8 +82,9 @@ class Backbone:
         Takes an older key of a weights file to the present one.
     read_mat : callable or None
         Reads a MatConvNet file: path -> (arrays by key, normalisation).
-    code_version : int
-        Raised whenever a change here changes features.
+    code_version : int or str
+        Raised whenever a change here changes features; a text for a network that was trained here, which has a head of
+        its own.
     """
 
     name: str
@@ -100,7 +101,7 @@ class Backbone:
     ignored: tuple[str, ...] = ()
     rename: Callable[[str], str] | None = None
     read_mat: Callable[[Path], tuple[Mapping[str, np.ndarray], dict[str, Any]]] | None = None
-    code_version: int = 1
+    code_version: int | str = 1
     _by_name: dict[str, Layer] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

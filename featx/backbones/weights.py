@@ -18,6 +18,7 @@ from featx import atomic, provenance
 from featx.backbones import weights_file
 from featx.backbones.base import Backbone
 from featx.backbones.download import imagenet_file
+from featx.backbones.trained import history_of
 from featx.errors import UsageError, WeightsError, WeightsUnavailable
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class WeightsSource:
     kind : str
         ``"imagenet"``, ``"random"``, ``"file"`` or ``"none"``.
     label : str
-        The short name that stands in file names: ``imagenet``, ``random0``, the file's stem as a slug, ``none``.
+        The short name that stands in file names: ``imagenet``, ``random0``, the file's stem as a slug, ``none``, the
+        history of weights trained here (``imagenet+isic2018``).
     path : pathlib.Path or None
         The file, absolute.
     seed : int or None
@@ -128,7 +130,7 @@ def _file_source(text: str, backbone: Backbone) -> WeightsSource:
         raise WeightsError(f"{path}: no such weights file; give a {', '.join(endings)} file, imagenet or random")
     if path.suffix.lower() not in endings:
         raise WeightsError(f"{path}: weights of {backbone.name} are read from {', '.join(endings)} files")
-    return WeightsSource("file", _slug(path.stem), path=path.resolve())
+    return WeightsSource("file", history_of(path) or _slug(path.stem), path=path.resolve())
 
 
 def _slug(stem: str) -> str:
@@ -210,7 +212,7 @@ def _random(backbone: Backbone, seed: int) -> tuple[nn.Module, WeightsFacts]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         net = _at_rest(backbone.build())
-    return net, WeightsFacts(_digest(net), backbone.normalise, None, f"random initial weights, seed {seed}")
+    return net, WeightsFacts(digest_of(net), backbone.normalise, None, f"random initial weights, seed {seed}")
 
 
 def _from_file(backbone: Backbone, path: Path, source: WeightsSource) -> tuple[nn.Module, WeightsFacts]:
@@ -220,7 +222,7 @@ def _from_file(backbone: Backbone, path: Path, source: WeightsSource) -> tuple[n
     weights_file.fill(net, content, path=path, backbone=backbone)
     origin = f"torchvision {backbone.imagenet}" if source.kind == "imagenet" else f"file {path.name}"
     note = "; ".join(filter(None, (origin, content.note)))
-    return net, WeightsFacts(_digest(net), content.normalise, str(path), note)
+    return net, WeightsFacts(digest_of(net), content.normalise, str(path), note)
 
 
 @contextlib.contextmanager
@@ -238,7 +240,8 @@ def _undrawn() -> Iterator[None]:
         yield
 
 
-def _digest(net: nn.Module) -> str:
+def digest_of(net: nn.Module) -> str:
+    """Return the digest by which a network's weights are known (see :class:`WeightsFacts`); it lies on the CPU."""
     state = net.state_dict().items()
     return provenance.digest_arrays((key, t.numpy()) for key, t in state if not key.endswith("num_batches_tracked"))
 

@@ -1,6 +1,7 @@
 """Extraction: one pass over the images, into the cache, from where it was left.
 
-``request`` settles what is asked for, ``inventory`` finds what is there, ``filling`` does the rest. What is done is
+``request`` settles what is asked for, ``settling`` the precision, ``inventory`` finds what is there, ``filling`` stores
+what is missing as the ``crew`` computes it: a ``process`` whose other end is ``child``, at a ``bench``. What is done is
 found without opening an image or importing torch. The sample table is carried as opaque cargo: this package never
 knows diagnoses, groups or classes.
 """
@@ -12,25 +13,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from featx import fingerprints, images
-from featx.backbones import BACKBONES
-from featx.backbones.weights import load_network
 from featx.cache import OK, FeatureFile, FeatureWriter
 from featx.cache.places import Places
 from featx.datasets import SYNTHETIC, Columns, Dataset, open_dataset
 from featx.engine import OnProgress, cores
-from featx.errors import CacheMismatch, UsageError
+from featx.errors import UsageError
+from featx.extraction.crew import Child, Crew, Here
 from featx.extraction.filling import Limit, Targets, fill
 from featx.extraction.inventory import Held, failed_earlier, look, missing
+from featx.extraction.job import Job, Opened
 from featx.extraction.request import Request, folder_name, settle, size_for
+from featx.extraction.settling import Settled, agreement_told, job_of, precision_settled, runtime_told
 from featx.provenance import environment
-
-if TYPE_CHECKING:
-    from featx.runtime import TorchRuntime
+from featx.seen import backbone_for
 
 DEMO_IMAGES, DEMO_SIZE = 300, (300, 400)
 
@@ -55,6 +55,10 @@ class Extraction:
         Images without features, with the reason.
     notes : tuple of str
         What the user should know.
+    precision : str
+        ``fp32`` or ``bf16``, as it was settled.
+    runtime : str or None
+        What ran the network, with its version; None where nothing had to.
     """
 
     dataset: Dataset
@@ -65,6 +69,8 @@ class Extraction:
     opened: int
     failed: dict[str, str]
     notes: tuple[str, ...]
+    precision: str = "fp32"
+    runtime: str | None = None
 
 
 def extract(
@@ -73,7 +79,7 @@ def extract(
     backbone: str = "vgg16",
     layers: Sequence[str] = (),
     weights: str | None = None,
-    precision: str = "fp32",
+    precision: str = "auto",
     pool: str = "avg",
     size: int | None = None,
     resize: str = "squash",
@@ -81,14 +87,16 @@ def extract(
     antialias: bool = True,
     trim: bool = False,
     normalise: str | None = None,
-    batch_size: int = 16,
+    batch_size: int | None = None,
     device: str = "auto",
+    runtime: str = "auto",
     cache: str | os.PathLike[str] | None = None,
     adapter: str | None = None,
     columns: Columns | None = None,
     name: str | None = None,
     verify_images: bool = False,
     max_failures: float = 0.05,
+    isolate: bool = True,
     on_progress: OnProgress | None = None,
 ) -> Extraction:
     """Extract deep features of a dataset into the cache, or find them there.
@@ -103,8 +111,10 @@ def extract(
         Layers by readable name or dotted path, all in one forward pass; the penultimate one by default.
     weights : str, optional
         ``imagenet`` (the default), ``random``, ``random:SEED`` or a file.
-    precision : {"fp32", "bf16"}
-        Precision of the network; features are stored as float32.
+    precision : {"auto", "fp32", "bf16"}
+        Precision of the network; features are stored as float32. ``auto`` takes bf16 where the hardware multiplies it
+        fast and the features of the first 64 images point the same way to 0.999, else fp32; where the cache holds
+        either, it goes on with that.
     pool : {"avg", "max", "flatten", "gem"}
         How maps become vectors.
     size : int, optional
@@ -113,10 +123,12 @@ def extract(
         As in :class:`featx.images.Transform`.
     normalise : str, optional
         A normalisation by name; what the weights expect by default.
-    batch_size : int
-        Images in a forward pass; short batches are padded.
+    batch_size : int, optional
+        Images in a forward pass, 16 on a processor and 256 on a GPU by default; short batches are padded.
     device : {"auto", "cpu", "cuda"}
         Where the network runs.
+    runtime : {"auto", "torch", "openvino"}
+        What runs it; ``auto`` takes OpenVINO on a processor where it is installed.
     cache : path-like, optional
         The cache's folder; ``FEATX_CACHE`` or ``features_cache`` by default.
     adapter : str, optional
@@ -129,6 +141,9 @@ def extract(
         Hash every image again instead of trusting size and time.
     max_failures : float
         Largest share of images that may fail, 0 to 1.
+    isolate : bool
+        Decode and infer in a process of its own, so that a crash costs one image; False: in this process and one
+        image after the other, for a debugger, or a network that no module holds.
     on_progress : callable, optional
         Told (done, total) images.
 
@@ -143,27 +158,32 @@ def extract(
     """
     if not 0 <= max_failures <= 1:
         raise UsageError(f"--max-failures takes a share from 0 to 1 (or 0% to 100%); {max_failures} came")
-    if not 1 <= batch_size <= 4096:
+    if batch_size is not None and not 1 <= batch_size <= 4096:
         raise UsageError(f"--batch-size takes 1 to 4096 images; {batch_size} came")
     places = Places.at(cache)
     dataset = open_dataset(data, adapter=adapter, columns=columns) if data else demo_dataset(places)
     dataset = replace(dataset, name=folder_name(name)) if name else dataset
-    shelf = BACKBONES[backbone]
+    shelf = backbone_for(backbone, weights, places)
     transform = images.Transform(size_for(shelf, size), resize, interpolation, antialias, trim)
-    request = settle(
-        dataset,
-        places,
-        shelf,
-        layers=layers,
-        weights=weights,
-        transform=transform,
-        normalise=normalise,
-        pool=pool,
-        precision=precision,
-        batch_size=batch_size,
-        device=device,
-    )
-    return _run(request, verify_images=verify_images, max_failures=max_failures, on_progress=on_progress)
+    crew: Crew = Child() if isolate else Here()
+    with crew:
+        request = settle(
+            dataset,
+            places,
+            shelf,
+            layers=layers,
+            weights=weights,
+            transform=transform,
+            normalise=normalise,
+            learn=crew.learn,
+            pool=pool,
+            precision=precision,
+            batch_size=batch_size,
+            device=device,
+            runtime=runtime,
+        )
+        settled = precision_settled(request, crew)
+        return _run(settled, crew, verify_images=verify_images, max_failures=max_failures, on_progress=on_progress)
 
 
 def demo_dataset(places: Places, *, on_progress: OnProgress | None = None) -> Dataset:
@@ -175,62 +195,78 @@ def demo_dataset(places: Places, *, on_progress: OnProgress | None = None) -> Da
     return replace(open_dataset(places.demo_data), name="demo")
 
 
-def _run(request: Request, *, verify_images: bool, max_failures: float, on_progress: OnProgress | None) -> Extraction:
+def _run(
+    settled: Settled, crew: Crew, *, verify_images: bool, max_failures: float, on_progress: OnProgress | None
+) -> Extraction:
+    request = settled.request
     cached = [look(path, request) for path in request.files]
     lacking, stale = missing(request, cached, verify_images=verify_images)
     todo = np.flatnonzero(lacking.any(0)).tolist()
-    runtime = _runtime(request) if todo else None
+    ready = _ready(request, crew, settled) if todo else None
+    passes = 0
     if todo or stale or not all(held and held.current for held in cached):
         with ExitStack() as stack:
-            writers = [stack.enter_context(writer) for writer in _writers(request, cached, runtime)]
+            writers = [stack.enter_context(writer) for writer in _writers(request, cached, ready)]
             _restamp(writers, stale, lacking)
-            if runtime is not None:
+            if ready is not None:
                 limit = Limit(len(request.paths), max_failures, failed=failed_earlier(cached, lacking))
                 limit.check({})
                 targets = Targets(request.layers, writers, lacking)
-                fill(request, runtime, targets, todo, limit=limit, on_progress=on_progress)
+                passes = _filled(request, crew, targets, todo, ready, limit=limit, on_progress=on_progress)
             for writer in writers:
                 writer.finish()
     request.places.remember_last(request.files)
-    fingerprints.take(request.dataset, places=request.places)  # while the images are at hand: comparing never opens one
     failed = _failures(request)
+    # those of rows that an earlier run computed, while the images are at hand: comparing never opens one
+    fingerprints.take(request.dataset, places=request.places, skip=failed)
     Limit(len(request.paths), max_failures, failed=len(failed)).check(failed)
-    passes = runtime.passes if runtime else 0
-    reused = len(request.paths) - len(todo)
     return Extraction(
-        request.dataset, tuple(request.files), len(todo), reused, passes, request.opened, failed, tuple(request.notes)
-    )
-
-
-def _runtime(request: Request) -> TorchRuntime:
-    from featx.runtime import TorchRuntime
-
-    if request.network is None:
-        request.network, facts = load_network(request.backbone, request.source, memo=request.places.memo)
-        if facts.digest != request.facts.digest:
-            raise CacheMismatch(f"the weights {request.source.label} changed while they were read; run this again")
-    return TorchRuntime(
-        request.network,
-        layers=request.layers,
-        size=request.transform.size,
-        normalise=request.normalise,
-        pool=request.pool,
-        batch_size=request.batch_size,
+        request.dataset,
+        tuple(request.files),
+        computed=len(todo),
+        reused=len(request.paths) - len(todo),
+        passes=passes,
+        opened=request.opened,
+        failed=failed,
+        notes=tuple(request.notes),
         precision=request.precision,
-        device=request.device,
+        runtime=ready.opened.runtime if ready else None,
     )
 
 
-def _writers(request: Request, cached: Sequence[Held | None], runtime: TorchRuntime | None) -> Iterator[FeatureWriter]:
+def _filled(request: Request, crew: Crew, targets: Targets, todo: Sequence[int], ready: _Ready, **rest: Any) -> int:
+    prints: dict[str, list[Any]] = {}
+    try:
+        return fill(request, crew, targets, todo, size=ready.job.batch_size, prints=prints, **rest)
+    finally:
+        fingerprints.keep(request.dataset, prints, places=request.places)
+
+
+class _Ready(NamedTuple):
+    """A network that is ready, for what, and how its precision was settled."""
+
+    job: Job
+    opened: Opened
+    agreement: dict[str, Any]
+
+
+def _ready(request: Request, crew: Crew, settled: Settled) -> _Ready:
+    job = job_of(request)
+    opened = crew.open(job)
+    request.notes.extend([*runtime_told(request), *opened.notes])
+    return _Ready(job, opened, agreement_told(settled.agreement))
+
+
+def _writers(request: Request, cached: Sequence[Held | None], ready: _Ready | None) -> Iterator[FeatureWriter]:
     for layer, path, held in zip(request.layers, request.files, cached, strict=True):
-        dim = runtime.dims[layer.name] if runtime else _dim(path)
+        dim = ready.opened.dims[layer.name] if ready else _dim(path)
         yield FeatureWriter.open_or_create(
             path,
             spec=request.spec(layer),
             paths=request.paths,
             table=request.table,
             dim=dim,
-            env=_environment(request, runtime, held),
+            env=_environment(request, ready, held),
         )
 
 
@@ -239,9 +275,9 @@ def _dim(path: Path) -> int:
         return file.dim
 
 
-def _environment(request: Request, runtime: TorchRuntime | None, held: Held | None) -> dict[str, Any]:
+def _environment(request: Request, ready: _Ready | None, held: Held | None) -> dict[str, Any]:
     """Describe what computes; what computed rows that are kept is handed on."""
-    if runtime is None and held is not None:
+    if ready is None and held is not None:
         return {**held.env, "root": str(request.dataset.root.resolve())}
     return environment(
         {
@@ -251,9 +287,10 @@ def _environment(request: Request, runtime: TorchRuntime | None, held: Held | No
             "weights": request.source.label,
             "weights_file": request.facts.file,
             "weights_note": request.facts.note,
-            "runtime": "torch",
-            "device": runtime.device if runtime else None,
-            "batch_size": request.batch_size,
+            "runtime": ready.opened.runtime if ready else None,
+            "device": ready.opened.device if ready else None,
+            "batch_size": ready.job.batch_size if ready else None,
+            **(ready.agreement if ready else {}),
             "earlier": [*held.env.get("earlier", []), {k: v for k, v in held.env.items() if k != "earlier"}]
             if held
             else [],

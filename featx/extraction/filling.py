@@ -1,31 +1,27 @@
-"""Doing what is missing: images loaded ahead on all cores, inferred in static batches, stored and synced.
+"""Doing what is missing: batches handed to whoever computes, what comes back stored and synced.
 
-What was synced stays, whatever happens next. Knows rows and pixels, no dataset and no names of weights.
+What was synced stays, whatever happens next. Knows rows, no pixels, no dataset and no names of weights.
 """
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from time import monotonic
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from featx import images
 from featx.backbones import Layer
-from featx.cache import OK, FeatureWriter, new_record
-from featx.engine import OnProgress, cores
-from featx.errors import ImageError, TooManyFailures
+from featx.cache import FeatureWriter
+from featx.engine import OnProgress
+from featx.errors import TooManyFailures
+from featx.extraction.crew import Crew
+from featx.extraction.job import Done, Item
 from featx.extraction.request import Request
 
-if TYPE_CHECKING:
-    from featx.runtime import TorchRuntime
-
-FAILED = 2
 SYNC_SECONDS = 1.0
 
 
@@ -52,43 +48,6 @@ class Limit:
         return f"{', '.join(f'{count} {why}' for why, count in common)}; for instance {path!r}: {reason}"
 
 
-class _Loaded(NamedTuple):
-    """An image on its way: its pixels, or why there are none."""
-
-    row: int
-    record: np.ndarray
-    pixels: np.ndarray | None
-
-
-def _load(request: Request, row: int) -> _Loaded:
-    stat = images.stat_of(request.full(row)) or images.Stat(0, 0)
-    sha256 = bytes(32).hex()
-    try:
-        source = images.read(request.full(row))
-        stat, sha256 = source.stat, source.sha256
-        return _Loaded(row, _record(OK, stat, sha256), request.transform(source.data))
-    except ImageError as error:
-        return _Loaded(row, _record(FAILED, stat, sha256, reason=str(error)), None)
-
-
-def _record(status: int, stat: images.Stat, sha256: str, *, reason: str = "") -> np.ndarray:
-    return new_record(status=status, size=stat.size, mtime_ns=stat.mtime_ns, sha256=sha256, reason=reason)
-
-
-def _ahead(load: Callable[[int], _Loaded], rows: Sequence[int], *, window: int) -> Iterator[_Loaded]:
-    """Load images on all cores, at most ``window`` ahead, so that memory does not grow with their number."""
-    pool = ThreadPoolExecutor(cores())
-    try:
-        waiting = deque(pool.submit(load, row) for row in rows[:window])
-        for row in rows[window:]:
-            yield waiting.popleft().result()
-            waiting.append(pool.submit(load, row))
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
 class Targets(NamedTuple):
     """The feature files being written, one a layer, and which rows each lacks."""
 
@@ -96,14 +55,14 @@ class Targets(NamedTuple):
     writers: Sequence[FeatureWriter]
     lacking: np.ndarray
 
-    def put(self, batch: Sequence[_Loaded], features: dict[str, np.ndarray] | None) -> None:
-        """Write images into the files that lack them; without features, as failures."""
-        rows = np.array([loaded.row for loaded in batch])
-        records = np.stack([loaded.record for loaded in batch])
+    def put(self, done: Done) -> None:
+        """Write rows into the files that lack them; those without features as failures."""
         for layer, writer, lacking in zip(self.layers, self.writers, self.lacking, strict=True):
-            if (at := lacking[rows]).any():
-                blank = np.full((len(rows), writer.dim), np.nan, np.float32)
-                writer.write(rows[at], (features[layer.name] if features else blank)[at], records[at])
+            if (at := lacking[done.rows]).any():
+                found = done.features.get(layer.name)
+                if found is None:
+                    found = np.full((len(done.rows), writer.dim), np.nan, np.float32)
+                writer.write(done.rows[at], found[at], done.records[at])
 
     def sync(self) -> None:
         """Return once everything written is on the disk."""
@@ -113,40 +72,44 @@ class Targets(NamedTuple):
 
 def fill(
     request: Request,
-    runtime: TorchRuntime,
+    crew: Crew,
     targets: Targets,
     todo: Sequence[int],
     *,
+    size: int,
     limit: Limit,
+    prints: dict[str, list[Any]],
     on_progress: OnProgress | None,
-) -> None:
-    """Load, infer and store every row to do; what was synced stays whatever happens."""
-    batches = batches_of(todo, size=request.batch_size)
-    ends = {rows[-1] for rows in batches}
-    batch: list[_Loaded] = []
+) -> int:
+    """Store every row to do as it comes from the crew, and return how many forward passes that took.
+
+    Fingerprints of the files go into ``prints``, by path.
+    """
     reasons: dict[str, str] = {}
-    synced = monotonic()
+    synced, finished, passes = monotonic(), 0, 0
     try:
-        rows = [row for rows in batches for row in rows]
-        for done, loaded in enumerate(_ahead(lambda row: _load(request, row), rows, window=3 * request.batch_size), 1):
-            request.opened += 1
-            if loaded.pixels is None:
-                targets.put([loaded], None)
-                limit.failed += 1
-                reasons[request.paths[loaded.row]] = loaded.record["reason"].item().decode(errors="replace")
-                limit.check(reasons)
-            else:
-                batch.append(loaded)
-            if loaded.row in ends and batch:
-                targets.put(batch, _infer(runtime, batch))
-                batch.clear()
+        for done in crew.work(items_of(request, todo, size=size)):
+            targets.put(done)
+            request.opened += len(done.rows)
+            prints |= {request.paths[row]: values for row, values in done.prints.items()}
+            finished, passes = finished + len(done.rows), passes + done.passes
+            failed = {request.paths[row]: reason for row, reason in done.reasons()}
+            reasons |= failed
+            limit.failed += len(failed)
+            limit.check(reasons)
             if monotonic() - synced > SYNC_SECONDS:
                 targets.sync()
                 synced = monotonic()
             if on_progress is not None:
-                on_progress(done, len(todo))
+                on_progress(finished, len(todo))
     finally:
         targets.sync()
+    return passes
+
+
+def items_of(request: Request, rows: Sequence[int], *, size: int) -> list[list[Item]]:
+    """Return rows in batches, each with its image's path."""
+    return [[Item(row, request.paths[row]) for row in batch] for batch in batches_of(rows, size=size)]
 
 
 def batches_of(todo: Sequence[int], *, size: int) -> list[list[int]]:
@@ -159,8 +122,3 @@ def batches_of(todo: Sequence[int], *, size: int) -> list[list[int]]:
     for row in todo:
         places[row % size].append(row)
     return [[row for row in rows if row is not None] for rows in zip_longest(*places)]
-
-
-def _infer(runtime: TorchRuntime, batch: Sequence[_Loaded]) -> dict[str, np.ndarray]:
-    places = [loaded.row % runtime.batch_size for loaded in batch]
-    return runtime(np.stack([loaded.pixels for loaded in batch]), places=places)  # type: ignore[misc]

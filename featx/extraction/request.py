@@ -6,14 +6,14 @@ Names and remembered weights resolve without torch. Never looks at pixels or at 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from featx import images
 from featx.backbones import Backbone, Layer
-from featx.backbones.weights import WeightsFacts, WeightsSource, load_network, parse_weights, remembered
+from featx.backbones.weights import WeightsFacts, WeightsSource, parse_weights, remembered
 from featx.cache import key_of
 from featx.cache.places import Places
 from featx.datasets import Dataset
@@ -26,6 +26,12 @@ MECHANICS = (
 )
 
 
+class Learn(Protocol):
+    """How weights that nothing is remembered of are looked at."""
+
+    def __call__(self, backbone: Backbone, source: WeightsSource, *, memo: Path) -> WeightsFacts: ...  # noqa: D102
+
+
 @dataclass
 class Request:
     """What is to be extracted, settled before any image is opened.
@@ -36,10 +42,8 @@ class Request:
         What is extracted, and where to.
     backbone, layers, source, facts
         The network, its layers, and where its weights come from and what is known of them.
-    transform, normalise, pool, precision, batch_size, device
-        As in :func:`featx.extraction.extract`.
-    network : torch.nn.Module or None
-        The network, where it had to be built to know its weights.
+    transform, normalise, pool, precision, batch_size, device, runtime
+        As in :func:`featx.extraction.extract`; the precision may be ``auto`` until it is settled.
     notes : list of str
         What the user should know.
     opened : int
@@ -56,9 +60,9 @@ class Request:
     normalise: images.Normalisation
     pool: str
     precision: str
-    batch_size: int
+    batch_size: int | None
     device: str
-    network: Any = None
+    runtime: str
     notes: list[str] = field(default_factory=list)
     opened: int = 0
 
@@ -98,6 +102,10 @@ class Request:
         """The sample table, unread."""
         return self.dataset.to_table()
 
+    def at(self, precision: str) -> Request:
+        """Return the same request at a precision, with the same notes and counts to go on with."""
+        return replace(self, precision=precision)
+
     def full(self, row: int) -> Path:
         """Return where a row's image lies."""
         return self.dataset.root / self.paths[row]
@@ -127,9 +135,10 @@ def settle(
     layers: Sequence[str],
     weights: str | None,
     normalise: str | None,
+    learn: Learn,
     **rest: Any,
 ) -> Request:
-    """Resolve names and weights, without torch where the weights are remembered.
+    """Resolve names and weights; what was learned of weights before is remembered.
 
     Parameters
     ----------
@@ -141,11 +150,13 @@ def settle(
         Weights as the user names them; ImageNet's by default.
     normalise : str or None
         A normalisation by name; the weights' own by default.
+    learn : callable
+        Reads weights that nothing is remembered of.
     rest
         The other attributes of :class:`Request`.
     """
     chosen = list({layer.name: layer for layer in map(backbone.layer, layers or ["penultimate"])}.values())
-    source, facts, network, notes = _weights(backbone, weights, places, dataset)
+    source, facts, notes = _weights(backbone, weights, places, dataset, learn)
     return Request(
         dataset=dataset,
         places=places,
@@ -154,33 +165,31 @@ def settle(
         source=source,
         facts=facts,
         normalise=images.normalisation(normalise or facts.normalise),
-        network=network,
         notes=notes,
         **rest,
     )
 
 
 def _weights(
-    backbone: Backbone, text: str | None, places: Places, dataset: Dataset
-) -> tuple[WeightsSource, WeightsFacts, Any, list[str]]:
-    """Return source, facts, the network if it had to be built, and notes; only the demo does without ImageNet's."""
+    backbone: Backbone, text: str | None, places: Places, dataset: Dataset, learn: Learn
+) -> tuple[WeightsSource, WeightsFacts, list[str]]:
+    """Return source, facts and notes; only the demo does without ImageNet's weights."""
     if text is None and dataset.synthetic and _did_without(backbone, places, dataset):
         why = "were not to be had when these features were made; --weights imagenet tries again"
-        return *_loaded(backbone, "random", places), [f"ImageNet weights {why}; {MECHANICS}"]
+        return *_known(backbone, "random", places, learn), [f"ImageNet weights {why}; {MECHANICS}"]
     try:
-        return *_loaded(backbone, text or "imagenet", places), []
+        return *_known(backbone, text or "imagenet", places, learn), []
     except WeightsUnavailable as error:
         if not dataset.synthetic or text not in (None, "imagenet"):
             raise
-        return *_loaded(backbone, "random", places), [f"ImageNet weights cannot be had here ({error}); {MECHANICS}"]
+        note = f"ImageNet weights cannot be had here ({error}); {MECHANICS}"
+        return *_known(backbone, "random", places, learn), [note]
 
 
-def _loaded(backbone: Backbone, text: str, places: Places) -> tuple[WeightsSource, WeightsFacts, Any]:
+def _known(backbone: Backbone, text: str, places: Places, learn: Learn) -> tuple[WeightsSource, WeightsFacts]:
     source = parse_weights(text, backbone)
-    facts, network = remembered(source, backbone, memo=places.memo), None
-    if facts is None:
-        network, facts = load_network(backbone, source, memo=places.memo)
-    return source, facts, network
+    facts = remembered(source, backbone, memo=places.memo)
+    return source, facts or learn(backbone, source, memo=places.memo)
 
 
 def _did_without(backbone: Backbone, places: Places, dataset: Dataset) -> bool:

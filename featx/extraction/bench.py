@@ -1,0 +1,156 @@
+"""Where features are made: images read, decoded into a buffer that is used again and again, and put through a network.
+
+The same code runs in a process of its own and in this one. Knows rows and pixels, nothing of the cache's files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from featx import fingerprints, images
+from featx.backbones.weights import load_network
+from featx.cache import OK
+from featx.errors import CacheMismatch, ConversionError, ImageError
+from featx.extraction.job import Done, Item, Job, Opened, failure, record_of
+from featx.runtime import OpenVINORuntime, Runtime, Stream, TorchRuntime
+from featx.runtime.conversion import Plan
+from featx.runtime.folding import fold_batch_norm
+
+if TYPE_CHECKING:
+    from torch import nn
+
+INFERRING = -2  # no row: the network is at work
+
+
+class Bench:
+    """A network that is ready for images.
+
+    Parameters
+    ----------
+    job : Job
+        What is computed.
+    streams : int
+        Threads that will work here side by side.
+
+    Attributes
+    ----------
+    opened : Opened
+        What was made ready.
+    """
+
+    def __init__(self, job: Job, *, streams: int) -> None:
+        self.job = job
+        self._runtime, notes = _runtime(job, streams)
+        self.opened = Opened(self._runtime.dims, self._runtime.name, self._runtime.device, notes)
+
+    def stream(self) -> Stream:
+        """Return a stream for one thread."""
+        return self._runtime.stream()
+
+    def do(self, items: Sequence[Item], *, stream: Stream, mark: Callable[[int], None]) -> Done:
+        """Read, decode and infer a batch, each row at the place ``row % batch_size``.
+
+        Parameters
+        ----------
+        items : sequence of Item
+            Rows whose places differ.
+        stream : Stream
+            This thread's.
+        mark : callable
+            Told the row that is being decoded, and ``INFERRING``, so that it is known what a crash came of.
+        """
+        stream.pixels[...] = 0  # blanks where no image is, not those of the batch before
+        records = []
+        prints: dict[int, list[Any]] = {}
+        for item in items:
+            mark(item.row)
+            record, fingerprint = load(self.job, item, out=stream.pixels[item.row % self.job.batch_size])
+            records.append(record)
+            prints |= {item.row: fingerprint} if fingerprint else {}
+        mark(INFERRING)
+        rows, stacked = np.array([item.row for item in items], dtype=np.int64), np.stack(records)
+        features = self._features(rows, stacked["status"] == OK, stream)
+        return Done(rows, stacked, features, int(bool(features)), prints)
+
+    def _features(self, rows: np.ndarray, good: np.ndarray, stream: Stream) -> dict[str, np.ndarray]:
+        if not good.any():
+            return {}
+        places = rows % self.job.batch_size
+        return {name: np.where(good[:, None], found[places], np.float32(np.nan)) for name, found in stream().items()}
+
+
+def load(job: Job, item: Item, *, out: np.ndarray) -> tuple[np.ndarray, list[Any] | None]:
+    """Decode an image into ``out``; return its record and its fingerprint. One that fails leaves blanks and a reason.
+
+    The fingerprint is taken here since it decodes the image too, which may be the death of a process.
+    """
+    path, source = job.root / item.path, None
+    try:
+        source = images.read(path)
+        job.transform.into(source.data, out)
+        return record_of(source), fingerprints.row_of(source)
+    except ImageError as error:
+        return failure(path, str(error), source=source), None
+
+
+def _runtime(job: Job, streams: int) -> tuple[Runtime, tuple[str, ...]]:
+    """Return a runtime, and what the user should know: that a network cannot be converted, for one."""
+    if job.runtime == "torch":
+        return _torch(job, streams), ()
+    plan = Plan(
+        job.weights,
+        f"{job.backbone.name} {job.backbone.code_version}",
+        job.layers,
+        size=job.transform.size,
+        normalise=job.normalise,
+        pool=job.pool,
+        batch_size=job.batch_size,
+    )
+    try:
+        runtime = OpenVINORuntime(
+            lambda: network(job), plan=plan, folder=job.graphs, precision=job.precision, streams=streams
+        )
+        return runtime, ()
+    except ConversionError as error:
+        if job.strict:
+            raise ConversionError(f"{error}; take --runtime torch") from error
+        return _torch(job, streams), (f"{job.backbone.name} goes through torch: {error}",)
+
+
+def _torch(job: Job, streams: int) -> TorchRuntime:
+    import torch
+
+    if streams > 1:
+        torch.set_num_threads(1)  # each stream has a core of its own
+    size = job.transform.size
+    net = network(job)
+    if job.device == "cpu" and job.precision == "fp32":
+        net = fold_batch_norm(net, layers=job.layers, size=size)
+    return TorchRuntime(
+        net,
+        layers=job.layers,
+        size=size,
+        normalise=job.normalise,
+        pool=job.pool,
+        batch_size=job.batch_size,
+        precision=job.precision,
+        device=job.device,
+    )
+
+
+def network(job: Job) -> nn.Module:
+    """Return the network with the weights that the job is of.
+
+    Raises
+    ------
+    CacheMismatch
+        Where the weights are others by now.
+    """
+    net, facts = load_network(job.backbone, job.source, memo=Path(job.memo))
+    if facts.digest != job.weights:
+        raise CacheMismatch(f"the weights {job.source.label} changed while they were read; run this again")
+    return net
