@@ -1,0 +1,57 @@
+"""What a step needs beside the network: an optimiser by part, generators of its own, a word for a lack of memory.
+
+Knows no rows and no epochs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from featx.training.settings import Settings
+
+if TYPE_CHECKING:
+    import torch
+
+MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+
+
+class OutOfMemory(Exception):
+    """A pass did not fit into memory."""
+
+
+def optimiser_for(settings: Settings, groups: dict[str, list[Any]]) -> torch.optim.Optimizer:
+    """Return an optimiser whose groups know their part, with l2 on those that take it."""
+    import torch
+
+    given = [
+        {"params": values, "part": name.split()[0], "weight_decay": settings.l2 if name.endswith("l2") else 0.0}
+        for name, values in groups.items()
+    ]
+    if settings.optimiser == "adam":
+        return torch.optim.Adam(given, lr=settings.lr)
+    return torch.optim.SGD(given, lr=settings.lr, momentum=settings.momentum, nesterov=settings.optimiser == "nesterov")
+
+
+@contextmanager
+def seeded(device: str, seed: int) -> Iterator[None]:
+    """Draw dropout and the like from a seed, and leave the generators of others as they were."""
+    import torch
+
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def memory_told() -> Iterator[None]:
+    """Tell a lack of memory from other errors: torch has several words for it."""
+    try:
+        yield
+    except MemoryError as error:
+        raise OutOfMemory(str(error)) from error
+    except RuntimeError as error:
+        if any(word in str(error).lower() for word in MEMORY):
+            raise OutOfMemory(" ".join(str(error).split())[:200]) from error
+        raise
