@@ -153,7 +153,8 @@ def main() -> None:
                 sides[name].append(_summary(run(table, given)))
                 print(f"round {number + 1}: {name}: {json.dumps(sides[name][-1])}", flush=True)
     ratios = [one["rate"] / other["rate"] for one, other in zip(sides["featx"], sides["plain loop"], strict=True)]
-    print(f"{given.backbone}, {given.size} pixels, {given.precision}, batch {given.batch}: ratio {statistics.median(ratios):.2f} "
+    about = f"{given.backbone}, {given.size} pixels, {given.precision}, batch {given.batch}"
+    print(f"{about}: ratio {statistics.median(ratios):.2f} "
           f"({min(ratios):.2f} to {max(ratios):.2f})")  # fmt: skip
     cpu = [two["cpu ms an image"] / one["cpu ms an image"] for one, two in zip(*sides.values(), strict=True)]
     print(f"by processor time (workers not counted: give --workers 0): {statistics.median(cpu):.2f}")

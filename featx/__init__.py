@@ -8,13 +8,16 @@ from __future__ import annotations
 from typing import Any
 
 _HOMES = {
+    "FeatureExtractor": "featx.predictor.transformer",
     "FeatxError": "featx.errors",
+    "Predictor": "featx.predictor",
     "compare": "featx.comparison",
     "evaluate": "featx.evaluation",
     "extract": "featx.extraction",
+    "finetune": "featx.training",
     "load_features": "featx.matrix",
 }
-__all__ = ["FeatxError", "compare", "evaluate", "extract", "load_features"]
+__all__ = ["FeatureExtractor", "FeatxError", "Predictor", "compare", "evaluate", "extract", "finetune", "load_features"]
 
 
 def __getattr__(name: str) -> Any:

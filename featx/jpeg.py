@@ -1,8 +1,8 @@
 """Large plain JPEGs by libjpeg-turbo's own interface (simplejpeg, where it is installed): Pillow's pixels, sooner.
 
-What saves the time is that they land in memory that is used again and that Pillow resizes without a copy. In a small
-image that is lost again, since the fourth byte of each pixel is resized too. Whatever is small or not plain, or makes the decoder complain, is left to Pillow, which then says what is wrong with it. This file must never
-know orientation, resizing or any other kind of image.
+They land in memory that is used again, and Pillow resizes them there without a copy: a gain in large images only.
+Whatever is small or not plain, or makes the decoder complain, is left to Pillow, which then says what is wrong with
+it. This file must never know orientation, resizing or any other kind of image.
 """
 
 from __future__ import annotations

@@ -6,7 +6,16 @@ import featx
 
 
 def test_the_public_names_are_these():
-    assert featx.__all__ == ["FeatxError", "compare", "evaluate", "extract", "load_features"]
+    assert featx.__all__ == [
+        "FeatureExtractor",
+        "FeatxError",
+        "Predictor",
+        "compare",
+        "evaluate",
+        "extract",
+        "finetune",
+        "load_features",
+    ]
 
 
 @pytest.mark.parametrize("name", featx.__all__)

@@ -27,7 +27,7 @@ SETTINGS = (
 @freeze_option
 @question_options
 @image_options
-@learning_options(lr=1e-3, epochs=20, balance="weights")
+@learning_options(lr=1e-4, head_lr=1e-3, epochs=20)
 @cache_option
 @quiet_options
 def finetune(data: Path | None, weights: str | None, **options: Any) -> None:

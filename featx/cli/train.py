@@ -18,7 +18,7 @@ from featx.cli.training_options import image_options, learning_options, network_
 @network_options
 @question_options
 @image_options
-@learning_options(lr=1e-2, epochs=60, balance="weights")
+@learning_options(lr=1e-3, head_lr=None, epochs=60)
 @cache_option
 @quiet_options
 def train(data: Path | None, seed: int, **options: Any) -> None:

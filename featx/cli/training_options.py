@@ -79,12 +79,14 @@ image_options = together(
 )
 
 
-def learning_options(*, lr: float, epochs: int, balance: str) -> Decorator:
+def learning_options(*, lr: float, head_lr: float | None, epochs: int) -> Decorator:
     """Return the options on how a network learns, with the defaults of a verb."""
     return together(
-        choice("--optimiser", "sgd", "nesterov", "adam", default="sgd", text="Momentum, after Nesterov too, or Adam."),
+        choice("--optimiser", "sgd", "nesterov", "adam", default="adam", text="Momentum, after Nesterov too, or Adam."),
         click.option("--lr", type=float, default=lr, show_default=True, help="Learning rate of the backbone."),
-        click.option("--head-lr", type=float, help="Learning rate of the head [--lr]."),
+        click.option(
+            "--head-lr", type=float, default=head_lr, show_default=head_lr is not None, help="Of the head [--lr]."
+        ),
         click.option("--momentum", type=float, default=0.9, show_default=True, help="Of sgd and nesterov."),
         click.option("--l2", type=float, default=0.0, show_default=True, help="Weight decay; keras' l2 is half of it."),
         click.option("--epochs", type=int, default=epochs, show_default=True, help="At most."),
@@ -120,7 +122,7 @@ def learning_options(*, lr: float, epochs: int, balance: str) -> Decorator:
             "weights",
             "sample",
             "oversample",
-            default=balance,
+            default="weights",
             text="Classes of unequal size: weighted losses, weighted draws, or the smaller ones again.",
         ),
         click.option(

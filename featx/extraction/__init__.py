@@ -1,35 +1,34 @@
 """Extraction: one pass over the images, into the cache, from where it was left.
 
 ``request`` settles what is asked for, ``settling`` the precision, ``inventory`` finds what is there, ``filling`` stores
-what is missing as the ``crew`` computes it: a ``process`` whose other end is ``child``, at a ``bench``. What is done is
-found without opening an image or importing torch. The sample table is carried as opaque cargo: this package never
-knows diagnoses, groups or classes.
+what is missing into ``files`` as the ``crew`` computes it: a ``process`` whose other end is ``child``, at a ``bench``.
+What is done is found without opening an image or importing torch. The sample table is carried as
+opaque cargo: this package never knows diagnoses, groups or classes.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from featx import fingerprints, images
 from featx.cache import OK, FeatureFile, FeatureWriter
 from featx.cache.places import Places
-from featx.datasets import SYNTHETIC, Columns, Dataset, open_dataset
+from featx.datasets import Columns, Dataset, open_dataset
 from featx.engine import OnProgress, cores
 from featx.errors import UsageError
 from featx.extraction.crew import Child, Crew, Here
+from featx.extraction.files import Ready, made_ready, writers_for
 from featx.extraction.filling import Limit, Targets, fill
-from featx.extraction.inventory import Held, failed_earlier, look, missing
-from featx.extraction.job import Job, Opened
+from featx.extraction.inventory import failed_earlier, look, missing
 from featx.extraction.request import Request, folder_name, settle, size_for
-from featx.extraction.settling import Settled, agreement_told, job_of, precision_settled, runtime_told
-from featx.provenance import environment
+from featx.extraction.settling import Settled, precision_settled
 from featx.seen import backbone_for
 
 DEMO_IMAGES, DEMO_SIZE = 300, (300, 400)
@@ -202,11 +201,11 @@ def _run(
     cached = [look(path, request) for path in request.files]
     lacking, stale = missing(request, cached, verify_images=verify_images)
     todo = np.flatnonzero(lacking.any(0)).tolist()
-    ready = _ready(request, crew, settled) if todo else None
+    ready = made_ready(request, crew, settled) if todo else None
     passes = 0
     if todo or stale or not all(held and held.current for held in cached):
         with ExitStack() as stack:
-            writers = [stack.enter_context(writer) for writer in _writers(request, cached, ready)]
+            writers = [stack.enter_context(writer) for writer in writers_for(request, cached, ready)]
             _restamp(writers, stale, lacking)
             if ready is not None:
                 limit = Limit(len(request.paths), max_failures, failed=failed_earlier(cached, lacking))
@@ -234,68 +233,12 @@ def _run(
     )
 
 
-def _filled(request: Request, crew: Crew, targets: Targets, todo: Sequence[int], ready: _Ready, **rest: Any) -> int:
+def _filled(request: Request, crew: Crew, targets: Targets, todo: Sequence[int], ready: Ready, **rest: Any) -> int:
     prints: dict[str, list[Any]] = {}
     try:
         return fill(request, crew, targets, todo, size=ready.job.batch_size, prints=prints, **rest)
     finally:
         fingerprints.keep(request.dataset, prints, places=request.places)
-
-
-class _Ready(NamedTuple):
-    """A network that is ready, for what, and how its precision was settled."""
-
-    job: Job
-    opened: Opened
-    agreement: dict[str, Any]
-
-
-def _ready(request: Request, crew: Crew, settled: Settled) -> _Ready:
-    job = job_of(request)
-    opened = crew.open(job)
-    request.notes.extend([*runtime_told(request), *opened.notes])
-    return _Ready(job, opened, agreement_told(settled.agreement))
-
-
-def _writers(request: Request, cached: Sequence[Held | None], ready: _Ready | None) -> Iterator[FeatureWriter]:
-    for layer, path, held in zip(request.layers, request.files, cached, strict=True):
-        dim = ready.opened.dims[layer.name] if ready else _dim(path)
-        yield FeatureWriter.open_or_create(
-            path,
-            spec=request.spec(layer),
-            paths=request.paths,
-            table=request.table,
-            dim=dim,
-            env=_environment(request, ready, held),
-        )
-
-
-def _dim(path: Path) -> int:
-    with FeatureFile.open(path) as file:
-        return file.dim
-
-
-def _environment(request: Request, ready: _Ready | None, held: Held | None) -> dict[str, Any]:
-    """Describe what computes; what computed rows that are kept is handed on."""
-    if ready is None and held is not None:
-        return {**held.env, "root": str(request.dataset.root.resolve())}
-    return environment(
-        {
-            "dataset": request.dataset.title,
-            **({"note": SYNTHETIC} if request.dataset.synthetic else {}),
-            "root": str(request.dataset.root.resolve()),
-            "weights": request.source.label,
-            "weights_file": request.facts.file,
-            "weights_note": request.facts.note,
-            "runtime": ready.opened.runtime if ready else None,
-            "device": ready.opened.device if ready else None,
-            "batch_size": ready.job.batch_size if ready else None,
-            **(ready.agreement if ready else {}),
-            "earlier": [*held.env.get("earlier", []), {k: v for k, v in held.env.items() if k != "earlier"}]
-            if held
-            else [],
-        }
-    )
 
 
 def _restamp(writers: Sequence[FeatureWriter], stale: dict[int, images.Source], lacking: np.ndarray) -> None:
