@@ -23,6 +23,7 @@ from torch import nn
 from featx import extraction, images, load_features
 from featx.backbones import BACKBONES, Backbone, Layer
 from featx.cache import OK, PENDING, FeatureFile
+from featx.cache.merging import merge
 from featx.errors import (
     CacheError,
     CacheIncomplete,
@@ -836,3 +837,34 @@ def test_other_images_of_the_same_names_sizes_and_times_are_no_images_of_this_na
         os.utime(image, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     with pytest.raises(CacheMismatch, match=r"holds features of other data under the name 'skin'.*--name"):
         toy(other, cache=data.parent / "cache")
+
+
+# shards
+
+
+def test_shards_put_together_are_one_run_bit_for_bit(data, counts):
+    (whole,) = toy(data, cache=data.parent / "one").files
+    parts = [toy(data, shard=f"{number}/2") for number in (1, 2)]
+    assert [part.computed for part in parts] == [BATCH, N - BATCH]  # whole batches, each image at its own place
+    names = [path.name for part in parts for path in part.files]
+    assert names == [f"{whole.name}.shard-1-of-2", f"{whole.name}.shard-2-of-2"]
+    merged = merge([path for part in parts for path in part.files])
+    np.testing.assert_array_equal(stored(merged.path)[0], stored(whole)[0])
+    assert stored(merged.path)[1] == stored(whole)[1]
+    counts.reset()
+    again = toy(data)
+    assert (again.computed, again.reused, counts.passes) == (0, N, 0) and again.files == (merged.path,)
+
+
+def test_a_shard_that_was_stopped_is_done_where_it_was_left(data, counts):
+    first = toy(data, shard="2/2")
+    counts.reset()
+    again = toy(data, shard="2/2")
+    assert (again.computed, again.reused, counts.passes) == (0, N - BATCH, 0)
+    assert again.files == first.files
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "1/99", "x/y"])
+def test_a_shard_that_is_none_is_refused(data, counts, shard):
+    with pytest.raises(UsageError, match="shard"):
+        toy(data, shard=shard)

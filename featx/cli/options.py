@@ -145,6 +145,9 @@ backbone_options = together(
         default="auto",
         text="What runs the network. auto: OpenVINO (pip install 'featx[cpu]') on a processor, else torch.",
     ),
+    click.option(
+        "--shard", metavar="I/N", help="One of several parts, in a file of its own; `featx merge` puts them together."
+    ),
     click.option("--verify-images", is_flag=True, help="Hash every image again instead of trusting size and time."),
     click.option(
         "--max-failures", default="5%", show_default=True, callback=share, help="Share of images that may fail."

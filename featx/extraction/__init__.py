@@ -20,6 +20,7 @@ import numpy as np
 from featx import fingerprints, images
 from featx.cache import OK, FeatureFile, FeatureWriter
 from featx.cache.places import Places
+from featx.cache.shards import Shard
 from featx.datasets import Columns, Dataset, open_dataset
 from featx.engine import OnProgress, cores
 from featx.errors import UsageError
@@ -28,7 +29,7 @@ from featx.extraction.files import Ready, made_ready, writers_for
 from featx.extraction.filling import Limit, Targets, fill
 from featx.extraction.inventory import failed_earlier, look, missing
 from featx.extraction.request import Request, folder_name, settle, size_for
-from featx.extraction.settling import Settled, precision_settled
+from featx.extraction.settling import Settled, job_of, precision_settled
 from featx.seen import backbone_for
 
 DEMO_IMAGES, DEMO_SIZE = 300, (300, 400)
@@ -93,6 +94,7 @@ def extract(
     adapter: str | None = None,
     columns: Columns | None = None,
     name: str | None = None,
+    shard: str | None = None,
     verify_images: bool = False,
     max_failures: float = 0.05,
     isolate: bool = True,
@@ -136,6 +138,9 @@ def extract(
         Columns of a table.
     name : str, optional
         The dataset's folder in the cache; its own name by default.
+    shard : str, optional
+        ``2/8`` for the second of eight parts, in a file of its own beside the whole's, to be put together by
+        :func:`featx.cache.merging.merge`.
     verify_images : bool
         Hash every image again instead of trusting size and time.
     max_failures : float
@@ -159,6 +164,7 @@ def extract(
         raise UsageError(f"--max-failures takes a share from 0 to 1 (or 0% to 100%); {max_failures} came")
     if batch_size is not None and not 1 <= batch_size <= 4096:
         raise UsageError(f"--batch-size takes 1 to 4096 images; {batch_size} came")
+    part = Shard.parse(shard) if shard else None
     places = Places.at(cache)
     dataset = open_dataset(data, adapter=adapter, columns=columns) if data else demo_dataset(places)
     dataset = replace(dataset, name=folder_name(name)) if name else dataset
@@ -182,6 +188,9 @@ def extract(
             runtime=runtime,
         )
         settled = precision_settled(request, crew)
+        if part is not None:  # the precision is settled on the whole's first images, so that all parts have one
+            size = job_of(settled.request).batch_size
+            settled = settled._replace(request=settled.request.part(part, batch_size=size))
         return _run(settled, crew, verify_images=verify_images, max_failures=max_failures, on_progress=on_progress)
 
 
@@ -214,7 +223,8 @@ def _run(
                 passes = _filled(request, crew, targets, todo, ready, limit=limit, on_progress=on_progress)
             for writer in writers:
                 writer.finish()
-    request.places.remember_last(request.files)
+    if request.shard is None:
+        request.places.remember_last(request.files)
     failed = _failures(request)
     # those of rows that an earlier run computed, while the images are at hand: comparing never opens one
     fingerprints.take(request.dataset, places=request.places, skip=failed)

@@ -69,6 +69,7 @@ def _environment(request: Request, ready: Ready | None, held: Held | None) -> di
             "runtime": ready.opened.runtime if ready else None,
             "device": ready.opened.device if ready else None,
             "batch_size": ready.job.batch_size if ready else None,
+            **({"shard": {"number": request.shard.number, "of": request.shard.of}} if request.shard else {}),
             **(ready.agreement if ready else {}),
             "earlier": [*held.env.get("earlier", []), {k: v for k, v in held.env.items() if k != "earlier"}]
             if held

@@ -16,6 +16,7 @@ from featx.backbones import Backbone, Layer
 from featx.backbones.weights import WeightsFacts, WeightsSource, parse_weights, remembered
 from featx.cache import key_of
 from featx.cache.places import Places
+from featx.cache.shards import Shard
 from featx.datasets import Dataset
 from featx.datasets.base import slug
 from featx.errors import UsageError, WeightsUnavailable
@@ -48,6 +49,10 @@ class Request:
         What the user should know.
     opened : int
         Image files opened so far.
+    shard : Shard, optional
+        Which part of a dataset this is; its files lie beside those of the whole.
+    whole : Dataset, optional
+        The dataset that it is a part of.
     """
 
     dataset: Dataset
@@ -65,6 +70,8 @@ class Request:
     runtime: str
     notes: list[str] = field(default_factory=list)
     opened: int = 0
+    shard: Shard | None = None
+    whole: Dataset | None = None
 
     def spec(self, layer: Layer) -> dict[str, Any]:
         """Return everything that changes the features of a layer."""
@@ -90,7 +97,8 @@ class Request:
         about = {"backbone": self.backbone.name, "layer": layer.name, "key": key}
         path = self.places.features(name, weights=self.source.label, **about)
         same = path.parent.glob(self.places.features(name, weights="*", **about).name)
-        return path if path.exists() else next(iter(sorted(same)), path)
+        path = path if path.exists() else next(iter(sorted(same)), path)
+        return self.shard.path(path) if self.shard else path
 
     @cached_property
     def paths(self) -> list[str]:
@@ -99,12 +107,25 @@ class Request:
 
     @cached_property
     def table(self) -> str:
-        """The sample table, unread."""
-        return self.dataset.to_table()
+        """The sample table, unread; each shard carries that of the whole."""
+        return (self.whole or self.dataset).to_table()
 
     def at(self, precision: str) -> Request:
         """Return the same request at a precision, with the same notes and counts to go on with."""
         return replace(self, precision=precision)
+
+    def part(self, shard: Shard, *, batch_size: int) -> Request:
+        """Return the request for one part of the dataset.
+
+        Raises
+        ------
+        UsageError
+            Where there are fewer batches than parts.
+        """
+        samples = self.dataset.samples
+        rows = shard.rows(len(samples), batch_size=batch_size)
+        dataset = replace(self.dataset, samples=samples[rows.start : rows.stop])
+        return replace(self, dataset=dataset, whole=self.dataset, shard=shard, batch_size=batch_size)
 
     def full(self, row: int) -> Path:
         """Return where a row's image lies."""
