@@ -1,8 +1,9 @@
 """What spreads work over the cores: a list of calls in, their results out, in order.
 
 Threads serve by default: scikit-learn's solvers let go of Python's lock while they work, so nothing need be copied to
-other processes. Linear algebra keeps to one thread a call meanwhile. Any other of joblib's backends that a program has
-configured around a call is taken instead. This file never knows the work that it carries.
+other processes. Linear algebra keeps to one thread a call meanwhile; a call that is alone has all of them. Any other of
+joblib's backends that a program has configured around a call is taken instead. This file never knows the work that it
+carries.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def run(
 
     calls = list(calls)
     results: list[T] = []
-    with threadpool_limits(limits=1):
+    with threadpool_limits(limits=1 if len(calls) > 1 else jobs or cores()):
         parallel = Parallel(n_jobs=jobs or cores(), prefer="threads", return_as="generator")
         told = (os.getpid(), list(warnings.filters))
         for result in parallel(delayed(_called)(told, function, call) for call in calls):

@@ -19,6 +19,7 @@ from featx.folds import Inner
 from featx.linear_svm import DOUBLE_ROWS, MOST_ROWS, Products, balanced, solve
 from featx.metrics import ranking_score
 
+MANY_ROWS = 4000
 LOSSES = {"svm": "squared_hinge", "svc-linear": "hinge", "svm-rbf": "rbf"}
 
 
@@ -87,6 +88,15 @@ class Shared:
 def serves(classifier: Classifier, *, scale: str) -> bool:
     """Return whether a classifier's fits can share one matrix under this scaling."""
     return classifier.name in LOSSES and scale != "standard"
+
+
+def at_once(classifier: Classifier, *, rows: int) -> bool:
+    """Return whether all splits are better one family than a family each.
+
+    Where there are many rows, reading the products from memory takes the time, and one reading serves all columns;
+    where there are few, systems are factored column by column, and splits are for the cores to share.
+    """
+    return LOSSES[classifier.name] == "squared_hinge" and rows > MANY_ROWS
 
 
 def judge(

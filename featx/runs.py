@@ -39,6 +39,20 @@ def folder_for(out: str | os.PathLike[str] | None, *, runs: Path, run_id: str) -
     return folder
 
 
+def make_ready(out: str | os.PathLike[str], *, roots: Iterable[str]) -> None:
+    """Make the folder asked for before any work, so that one that cannot be written to is told at once.
+
+    Raises
+    ------
+    UsageError
+        Where it is a file, or the very folder of the images (``roots``): tables of labels are looked for there.
+    """
+    folder = folder_for(out, runs=Path(), run_id="")
+    if any(root and folder.resolve() == Path(root).resolve() for root in roots):
+        raise UsageError(f"--out {folder} is the folder of the images; give another one")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def _unused(folder: Path) -> Path:
     """Return a folder of that name that is not there yet: two runs may begin in one second."""
     names = (folder, *(folder.with_name(f"{folder.name}-{number}") for number in range(2, 1000)))

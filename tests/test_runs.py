@@ -83,3 +83,10 @@ def test_the_folder_is_the_one_asked_for_or_one_of_its_own(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="is a file; give a folder"):
         runs.folder_for(tmp_path / "file", runs=tmp_path, run_id="x")
+
+
+def test_tables_are_not_written_among_the_images(tmp_path):
+    with pytest.raises(UsageError, match="folder of the images"):
+        runs.make_ready(tmp_path / "a" / ".." / "images", roots=["", str(tmp_path / "images")])
+    runs.make_ready(tmp_path / "images" / "results", roots=["", str(tmp_path / "images")])
+    assert (tmp_path / "images" / "results").is_dir()

@@ -204,7 +204,7 @@ def compare(
             "--sanity asks the first features, and a set serves one split at a time; put other features first"
         )
     if out is not None:  # what cannot be written to is told before hours of work, not after
-        runs.folder_for(out, runs=places.runs, run_id="").mkdir(parents=True, exist_ok=True)
+        runs.make_ready(out, roots=[table.about["env"].get("root", "") for table in tables])
     how = Settings(fixed, scale, unit, seed, solver, inner)
     cells = fit(
         tables, common, questions, chosen, settings=how, kept_in=places.cells, jobs=jobs, on_progress=on_progress

@@ -232,16 +232,24 @@ def _together(
     jobs: int | None,
     progress: _Progress,
 ) -> list[list[Verdict]]:
-    """Fit all questions of a split as one family, over one matrix of products."""
+    """Fit all questions of a split, or of all splits, as one family over one matrix of products."""
     shared = families.Shared(X, scale=settings["scale"])
     of_split: dict[tuple[int, int], list[tuple[int, Question, folds.Split]]] = {}
     for number, question in enumerate(questions):
         for split in question.splits:
             of_split.setdefault((split.repeat, split.half), []).append((number, question, split))
-    calls = [(classifier, shared, asked, settings) for asked in of_split.values()]
-    answers = engine.run(_judge_family, calls, jobs=jobs, on_progress=lambda n, _: progress.within(n * len(questions)))
+    families_ = list(of_split.values())
+    if families.at_once(classifier, rows=len(X)):
+        families_ = [[task for asked in families_ for task in asked]]
+    calls = [(classifier, shared, asked, settings) for asked in families_]
+    answers = engine.run(
+        _judge_family,
+        calls,
+        jobs=jobs,
+        on_progress=lambda done, _: progress.within(sum(map(len, families_[:done]))),
+    )
     verdicts: list[list[Verdict]] = [[] for _ in questions]
-    for asked, own in zip(of_split.values(), answers, strict=True):
+    for asked, own in zip(families_, answers, strict=True):
         for (number, _, _), verdict in zip(asked, own, strict=True):
             verdicts[number].append(verdict)
     return verdicts

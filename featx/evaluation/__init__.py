@@ -167,7 +167,7 @@ def evaluate(
         train, tested = overlaps.joined(train, looks.train), overlaps.joined(tested, looks.test)
     questions = [question_of(design, train, tested, unit=unit) for design in asked]
     if out is not None:  # what cannot be written to is told before the work, not after
-        runs.folder_for(out, runs=places.runs, run_id="").mkdir(parents=True, exist_ok=True)
+        runs.make_ready(out, roots=[table.about["env"].get("root", "") for table in (train, tested)])
     cells = fit(train, tested, questions, chosen, settings=how, seed=seed, jobs=jobs, on_progress=on_progress)
     pairs = contrasts(questions, cells)
     together = {c.name for c in chosen if families.serves(c, scale=how[c.name]["scale"])}

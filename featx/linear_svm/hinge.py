@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from featx.linear_svm import interior_point
-from featx.linear_svm.products import Products, Solutions
+from featx.linear_svm.products import Products, Solutions, solved
 
 SETS = 40  # changes of the active sets at most
 STRIDES = (1, 3, 9)  # from one C to the next, where fewer lead nowhere
@@ -153,20 +153,18 @@ def _with_sets(problem: _Problem, alpha: np.ndarray, inside: np.ndarray) -> _Poi
     A constant is added to the products, and taken from the intercept again: with the total fixed it changes nothing,
     and the system of one row more than there are features keeps its rank.
     """
-    from scipy.linalg.lapack import dposv
-
     K, y, _ = problem
     constant = np.trace(K) / len(K)
     system = K[inside[:, None], inside] + constant
     system.flat[:: len(inside) + 1] += RIDGE * constant
-    right = np.ones((2, len(inside)))
-    right[0] = y[inside] - (K @ (y * alpha))[inside]
-    _, solved, failed = dposv(system.T, right.T, lower=0, overwrite_a=1, overwrite_b=1)
-    if failed:
+    right = np.ones((len(inside), 2))
+    right[:, 0] = y[inside] - (K @ (y * alpha))[inside]
+    parts = solved(system, right)
+    if parts is None:
         return None
     total = y @ alpha
-    shift = (solved[:, 0].sum() + total) / solved[:, 1].sum()
-    alpha[inside] = y[inside] * (solved[:, 0] - shift * solved[:, 1])
+    shift = (parts[:, 0].sum() + total) / parts[:, 1].sum()
+    alpha[inside] = y[inside] * (parts[:, 0] - shift * parts[:, 1])
     return _Point(alpha, float(shift - constant * total))
 
 

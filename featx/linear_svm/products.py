@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 TOLERANCE = 1e-5  # of the relative duality gap
 ACCEPTED = 1e-4  # gap above which a problem is said not to have converged
 DOUBLE_ROWS = 3000  # rows up to which products are kept in double precision
+RANK = 128  # leading directions that conjugate gradients are told of
 MOST_ROWS = 12_000  # rows up to which products are kept as a matrix (576 MB in single precision)
 
 
@@ -52,6 +54,21 @@ class Products:
         parts = [self._X[start : start + 1024].astype(np.float64) @ weights for start in range(0, n, 1024)]
         return np.concatenate(parts) + self.extra * B.sum(0)
 
+    @cached_property
+    def leading(self) -> tuple[np.ndarray, np.ndarray]:
+        """Leading directions of the products, float32 (n, k), and how strong each is, (k,): enough to go by, not exact.
+
+        Randomised Nystroem approximation (Tropp, Yurtsever, Udell & Cevher 2017, NeurIPS 30), always of one seed.
+        """
+        rank = min(RANK, self.rows // 2)
+        drawn, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((self.rows, rank)))
+        image = self.times(drawn).astype(np.float64)
+        shift = np.finfo(np.float32).eps * np.linalg.norm(image)
+        image += shift * drawn
+        root = np.linalg.cholesky((drawn.T @ image + image.T @ drawn) / 2)
+        directions, strengths, _ = np.linalg.svd(np.linalg.solve(root, image.T).T, full_matrices=False)
+        return directions.astype(np.float32), np.maximum(strengths**2 - shift, shift).astype(np.float32)
+
     def block(self, rows: np.ndarray) -> np.ndarray:
         """Return the products among some rows, float64 of shape (m, m), a copy."""
         if self._matrix is not None:
@@ -87,3 +104,17 @@ class Solutions(NamedTuple):
     def converged(self) -> np.ndarray:
         """Which problems are certified, bool of shape (c, p)."""
         return self.gap <= ACCEPTED
+
+
+def solved(system: np.ndarray, right: np.ndarray) -> np.ndarray | None:
+    """Return the solutions of a positive definite system, shape (m, p), or None where it is not.
+
+    numpy's factor lets go of Python's lock while it is computed, scipy's does not: several threads solve at once.
+    """
+    from scipy.linalg.lapack import dpotrs
+
+    try:
+        factor = np.linalg.cholesky(system)
+    except np.linalg.LinAlgError:
+        return None
+    return np.asarray(dpotrs(factor.T, right, lower=0)[0])
