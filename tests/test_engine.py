@@ -46,9 +46,19 @@ def test_linear_algebra_keeps_to_one_thread_meanwhile():
     from threadpoolctl import threadpool_info
 
     before = [pool["num_threads"] for pool in threadpool_info()]
-    (inside,) = engine.run(lambda: [pool["num_threads"] for pool in threadpool_info()], [()], jobs=2)
-    assert inside and set(inside) == {1}
+    inside = engine.run(lambda: [pool["num_threads"] for pool in threadpool_info()], [(), ()], jobs=2)
+    assert all(inside) and {threads for own in inside for threads in own} == {1}
     assert [pool["num_threads"] for pool in threadpool_info()][: len(before)] == before
+
+
+def test_a_call_that_is_alone_has_all_threads_that_it_may_have():
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    with threadpool_limits(limits=2):
+        (inside,) = engine.run(lambda: [pool["num_threads"] for pool in threadpool_info()], [()], jobs=1)
+        assert set(inside) == {1}
+        (inside,) = engine.run(lambda: [pool["num_threads"] for pool in threadpool_info()], [()], jobs=2)
+        assert 2 in inside
 
 
 def test_there_is_a_core():
