@@ -7,6 +7,7 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+from small import small_network
 from torch import nn
 
 from featx.backbones.base import Layer
@@ -20,27 +21,6 @@ FC_PRE, FC = Layer("fc-pre", "fc", kind="vector"), Layer("fc", "relu2", kind="ve
 PENULTIMATE = Layer("penultimate", "last", "input", "vector")
 LOGITS = Layer("logits", "last", kind="vector")
 IMAGES = np.random.default_rng(0).integers(0, 256, (BATCH, SIZE, SIZE, 3), dtype=np.uint8)
-
-
-def small_network():
-    """Batch norm, dropout, and activations that are overwritten in place."""
-    torch.manual_seed(0)
-    net = nn.Sequential(
-        OrderedDict(
-            conv1=nn.Conv2d(3, 8, 3, padding=1),
-            bn=nn.BatchNorm2d(8),
-            relu1=nn.ReLU(inplace=True),
-            pool=nn.MaxPool2d(4),
-            flat=nn.Flatten(),
-            fc=nn.Linear(128, 20),
-            relu2=nn.ReLU(inplace=True),
-            drop=nn.Dropout(),
-            last=nn.Linear(20, 5),
-        )
-    )
-    net.bn.running_mean.uniform_(-1, 1)
-    net.bn.running_var.uniform_(0.5, 2)
-    return net
 
 
 def runtime(layers=(FC,), net=None, **options):

@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from featx.cli.options import cache_option, data_argument, fit_options, names, quiet_options, save_options
+from featx.cli.options import (
+    cache_option,
+    classifiers_option,
+    data_argument,
+    fit_options,
+    names,
+    quiet_options,
+    save_options,
+)
 from featx.cli.talk import progress, tell_comparison
 from featx.errors import UsageError
 
@@ -70,15 +78,7 @@ def _fit_and_save(
 
 @click.command()
 @data_argument
-@click.option(
-    "--clf",
-    "classifiers",
-    multiple=True,
-    callback=names,
-    default=("svm,rf,tree",),
-    show_default=True,
-    help="Classifiers, with commas between.",
-)
+@classifiers_option
 @click.option(
     "--design",
     "designs",

@@ -8,22 +8,14 @@ from typing import Any
 import click
 
 from featx.cli.compare import last_of
-from featx.cli.options import cache_option, data_argument, evaluate_options, names, quiet_options
+from featx.cli.options import cache_option, classifiers_option, data_argument, evaluate_options, names, quiet_options
 from featx.cli.talk import progress
 from featx.errors import UsageError
 
 
 @click.command()
 @data_argument
-@click.option(
-    "--clf",
-    "classifiers",
-    multiple=True,
-    callback=names,
-    default=("svm,rf,tree",),
-    show_default=True,
-    help="Classifiers, with commas between.",
-)
+@classifiers_option
 @click.option(
     "--design",
     "designs",

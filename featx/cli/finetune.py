@@ -11,7 +11,13 @@ import click
 
 from featx.cli.options import cache_option, data_argument, dataset_options, quiet_options, weights_option
 from featx.cli.talk import columns, progress
-from featx.cli.training_options import freeze_option, image_options, learning_options, network_options, question_options
+from featx.cli.training_options import (
+    freeze_option,
+    learning_options,
+    network_options,
+    picture_options,
+    question_options,
+)
 
 SETTINGS = (
     "optimiser", "lr", "head_lr", "momentum", "l2", "epochs", "head_epochs", "batch_size", "decay", "patience",
@@ -26,7 +32,7 @@ SETTINGS = (
 @weights_option
 @freeze_option
 @question_options
-@image_options
+@picture_options
 @learning_options(lr=1e-4, head_lr=1e-3, epochs=20)
 @cache_option
 @quiet_options

@@ -106,6 +106,23 @@ audit_options = together(
     click.option("--jobs", type=click.IntRange(min=1), help="Threads [all cores]."),
 )
 
+image_options = (
+    click.option("--size", type=int, help="Side of the image in pixels [224, or the backbone's only size]."),
+    choice("--resize", "squash", "crop", default="squash", text="squash ignores the aspect ratio, as in the paper."),
+    choice(
+        "--interpolation", "bilinear", "bicubic", "lanczos", "box", "nearest", default="bilinear", text="Of pixels."
+    ),
+    click.option("--antialias/--no-antialias", default=True, show_default=True, help="When shrinking."),
+    click.option("--trim", is_flag=True, help="Cut a nearly black border first."),
+    choice(
+        "--normalise", "imagenet", "mean-only", "caffe", "-1..1", "unit", default=None, text="[what the weights expect]"
+    ),
+)
+
+max_failures_option = click.option(
+    "--max-failures", default="5%", show_default=True, callback=share, help="Share of images that may fail."
+)
+
 backbone_options = together(
     click.option("--backbone", default="vgg16", show_default=True, help="Network (`featx info` lists them)."),
     click.option(
@@ -125,16 +142,7 @@ backbone_options = together(
         text="Precision of the network. auto: bf16 where it is fast here and the first 64 images agree with fp32.",
     ),
     choice("--pool", "avg", "max", "flatten", "gem", default="avg", text="How a convolutional map becomes a vector."),
-    click.option("--size", type=int, help="Side of the image in pixels [224, or the backbone's only size]."),
-    choice("--resize", "squash", "crop", default="squash", text="squash ignores the aspect ratio, as in the paper."),
-    choice(
-        "--interpolation", "bilinear", "bicubic", "lanczos", "box", "nearest", default="bilinear", text="Of pixels."
-    ),
-    click.option("--antialias/--no-antialias", default=True, show_default=True, help="When shrinking."),
-    click.option("--trim", is_flag=True, help="Cut a nearly black border first."),
-    choice(
-        "--normalise", "imagenet", "mean-only", "caffe", "-1..1", "unit", default=None, text="[what the weights expect]"
-    ),
+    *image_options,
     click.option("--batch-size", type=int, help="Images in a forward pass [16; 256 on a GPU]."),
     choice("--device", "auto", "cpu", "cuda", default="auto", text="auto takes a GPU where there is one."),
     choice(
@@ -149,9 +157,7 @@ backbone_options = together(
         "--shard", metavar="I/N", help="One of several parts, in a file of its own; `featx merge` puts them together."
     ),
     click.option("--verify-images", is_flag=True, help="Hash every image again instead of trusting size and time."),
-    click.option(
-        "--max-failures", default="5%", show_default=True, callback=share, help="Share of images that may fail."
-    ),
+    max_failures_option,
 )
 
 
@@ -171,6 +177,33 @@ engine_options = (
     click.option("--jobs", type=click.IntRange(min=1), help="Fits at once [all cores]."),
 )
 
+classifiers_option = click.option(
+    "--clf",
+    "classifiers",
+    multiple=True,
+    callback=names,
+    default=("svm,rf,tree",),
+    show_default=True,
+    help="Classifiers, with commas between.",
+)
+
+scale_option = choice(
+    "--scale", "l2", "standard", "none", default=None, text="Scaling of features [standard for trees, else l2]."
+)
+
+allow_seen_option = click.option(
+    "--allow-seen",
+    is_flag=True,
+    help="Test rows that the weights were trained on too, and mark them; they are refused else.",
+)
+
+reading_options = (
+    choice(
+        "--akiec", "drop", "benign", "malignant", default="drop", text="Reading of actinic keratosis / Bowen's disease."
+    ),
+    choice("--scc", "drop", "benign", "malignant", default="malignant", text="Reading of squamous cell carcinoma."),
+)
+
 fit_options = together(
     click.option(
         "--features",
@@ -186,9 +219,7 @@ fit_options = together(
         "or a file of folds (.json; .yml as Menegola et al. released them).",
     ),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of folds and classifiers."),
-    choice(
-        "--scale", "l2", "standard", "none", default=None, text="Scaling of features [standard for trees, else l2]."
-    ),
+    scale_option,
     click.option(
         "--param",
         "params",
@@ -209,11 +240,7 @@ fit_options = together(
         is_flag=True,
         help="Add probabilities to predictions.csv: Platt's map, made inside each train half.",
     ),
-    click.option(
-        "--allow-seen",
-        is_flag=True,
-        help="Test rows that the weights were trained on too, and mark them; they are refused else.",
-    ),
+    allow_seen_option,
     click.option(
         "--sanity",
         is_flag=True,
@@ -227,10 +254,7 @@ fit_options = together(
         default="audit",
         text="Images that are nearly the same, in different groups: tell them, or join their groups.",
     ),
-    choice(
-        "--akiec", "drop", "benign", "malignant", default="drop", text="Reading of actinic keratosis / Bowen's disease."
-    ),
-    choice("--scc", "drop", "benign", "malignant", default="malignant", text="Reading of squamous cell carcinoma."),
+    *reading_options,
     diagnoses("--positive", "Diagnoses of the positive class: a design of your own."),
     diagnoses("--negative", "Diagnoses of the negative class."),
     diagnoses("--drop", "Diagnoses that a design of your own leaves out."),
@@ -271,15 +295,9 @@ evaluate_options = together(
     click.option(
         "--allow-overlap", is_flag=True, help="Go on, and tell, where both files hold the same images or groups."
     ),
-    click.option(
-        "--allow-seen",
-        is_flag=True,
-        help="Test rows that the weights were trained on too, and mark them; they are refused else.",
-    ),
+    allow_seen_option,
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of classifiers."),
-    choice(
-        "--scale", "l2", "standard", "none", default=None, text="Scaling of features [standard for trees, else l2]."
-    ),
+    scale_option,
     click.option(
         "--param",
         "params",
@@ -298,10 +316,7 @@ evaluate_options = together(
         default="audit",
         text="Images of the two files that are nearly the same are an overlap; join also joins groups within a file.",
     ),
-    choice(
-        "--akiec", "drop", "benign", "malignant", default="drop", text="Reading of actinic keratosis / Bowen's disease."
-    ),
-    choice("--scc", "drop", "benign", "malignant", default="malignant", text="Reading of squamous cell carcinoma."),
+    *reading_options,
     accelerate_option,
     out_option,
     *engine_options,

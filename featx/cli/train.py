@@ -9,7 +9,7 @@ import click
 
 from featx.cli.finetune import learn
 from featx.cli.options import cache_option, data_argument, dataset_options, quiet_options
-from featx.cli.training_options import image_options, learning_options, network_options, question_options
+from featx.cli.training_options import learning_options, network_options, picture_options, question_options
 
 
 @click.command()
@@ -17,7 +17,7 @@ from featx.cli.training_options import image_options, learning_options, network_
 @dataset_options
 @network_options
 @question_options
-@image_options
+@picture_options
 @learning_options(lr=1e-3, head_lr=None, epochs=60)
 @cache_option
 @quiet_options

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 import click
 
-from featx.cli.options import Decorator, choice, diagnoses, names, share, together
+from featx.cli.options import (
+    Decorator,
+    choice,
+    diagnoses,
+    image_options,
+    max_failures_option,
+    names,
+    reading_options,
+    share,
+    together,
+)
 
 HEADS = "linear, gap+512, flatten+128bn, 512-128, flatten+dense2+dropout2, or widths of your own"
 
@@ -43,10 +53,7 @@ question_options = together(
         help="One network is trained for each split, on its train side; as of `featx compare`. all: one network on "
         "everything, as a start for other data.",
     ),
-    choice(
-        "--akiec", "drop", "benign", "malignant", default="drop", text="Reading of actinic keratosis / Bowen's disease."
-    ),
-    choice("--scc", "drop", "benign", "malignant", default="malignant", text="Reading of squamous cell carcinoma."),
+    *reading_options,
     diagnoses("--positive", "Diagnoses of the positive class: a design of your own."),
     diagnoses("--negative", "Diagnoses of the negative class."),
     diagnoses("--drop", "Diagnoses that a design of your own leaves out."),
@@ -62,21 +69,7 @@ question_options = together(
     click.option("--as", "called", metavar="WORD", help="What this training is called in names [the dataset's name]."),
 )
 
-image_options = together(
-    click.option("--size", type=int, help="Side of the image in pixels [224, or the backbone's only size]."),
-    choice("--resize", "squash", "crop", default="squash", text="squash ignores the aspect ratio, as in the paper."),
-    choice(
-        "--interpolation", "bilinear", "bicubic", "lanczos", "box", "nearest", default="bilinear", text="Of pixels."
-    ),
-    click.option("--antialias/--no-antialias", default=True, show_default=True, help="When shrinking."),
-    click.option("--trim", is_flag=True, help="Cut a nearly black border first."),
-    choice(
-        "--normalise", "imagenet", "mean-only", "caffe", "-1..1", "unit", default=None, text="[what the weights expect]"
-    ),
-    click.option(
-        "--max-failures", default="5%", show_default=True, callback=share, help="Share of images that may fail."
-    ),
-)
+picture_options = together(*image_options, max_failures_option)
 
 
 def learning_options(*, lr: float, head_lr: float | None, epochs: int) -> Decorator:
