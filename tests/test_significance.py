@@ -13,6 +13,8 @@ from scipy import stats
 from featx import significance as sig
 from featx.errors import UsageError
 from featx.metrics import auc, auc_ovo
+from featx.significance import bootstrap, results, splits
+from featx.significance.auc import coded
 
 TIGHT = {"rel": 1e-9, "abs": 1e-12}
 
@@ -194,10 +196,10 @@ def test_each_plan_has_its_tests():
 def test_the_smallest_difference_is_shown_in_80_of_100_studies():
     rng = np.random.default_rng(0)
     error, df = 0.02, 9
-    found = sig._student("t", 0.0, error=error, df=df)
+    found = results.student("t", 0.0, error=error, df=df)
     draws = rng.normal(found.smallest, error, 20_000) / (error * np.sqrt(rng.chisquare(df, 20_000) / df))
     assert np.mean(np.abs(draws) > stats.t.ppf(0.975, df)) == pytest.approx(0.8, abs=0.02)
-    shift = sig._f_shift()
+    shift = splits._f_shift()
     assert stats.ncf.sf(stats.f.isf(0.05, 10, 5), 10, 5, shift) == pytest.approx(0.8, abs=1e-9)
 
 
@@ -451,15 +453,15 @@ def test_weighted_auc_is_that_of_rows_repeated():
     positive, score = rng.random(30) < 0.5, rng.integers(0, 6, 30).astype(float)
     weights = rng.integers(0, 4, (30, 20)).astype(float)
     expected = [auc(np.repeat(positive, w.astype(int)), np.repeat(score, w.astype(int))) for w in weights.T]
-    assert sig._weighted_auc(positive, score, weights) == pytest.approx(expected, **TIGHT)
+    assert bootstrap._weighted_auc(positive, score, weights) == pytest.approx(expected, **TIGHT)
     ends = np.where(score == 5, np.inf, np.where(score == 0, -np.inf, score))
-    assert sig._weighted_auc(positive, ends, weights) == pytest.approx(expected, **TIGHT)
+    assert bootstrap._weighted_auc(positive, ends, weights) == pytest.approx(expected, **TIGHT)
 
 
 def test_the_bootstrap_draws_whole_groups_and_has_both_classes():
     side = some_sides(11)[0]
-    names, codes = sig._coded([side])
-    counts = np.concatenate(list(sig._drawn([side], names, codes, draws=300, seed=0)))
+    names, codes = coded([side])
+    counts = np.concatenate(list(bootstrap._drawn([side], names, codes, draws=300, seed=0)))
     of_positive = np.array([side.positive[codes[0] == at].any() for at in range(len(names))])
     assert (counts[:, of_positive].sum(1) == of_positive.sum()).all()
     assert (counts.sum(1) == len(names)).all() and counts.mean(0) == pytest.approx(1, abs=0.3)
