@@ -485,7 +485,7 @@ def test_the_bootstrap_is_the_same_for_the_same_seed_and_mirrored(monkeypatch):
     one, other = (sig.bootstrap_difference(sides, *pair, draws=300, seed=5) for pair in ((0, 1), (1, 0)))
     assert (other.low, other.high, other.p) == pytest.approx((-one.high, -one.low, one.p), **TIGHT)
     assert sig.bootstrap_difference(sides, draws=300, seed=5) == one
-    monkeypatch.setattr(sig, "CHUNK", 1000)  # a few draws at once
+    monkeypatch.setattr(bootstrap, "CHUNK", 1000)  # a few draws at once
     small = sig.bootstrap_difference(sides, draws=300, seed=5)
     assert (small.low, small.high) == pytest.approx((one.low, one.high), abs=0.05)
     same = sig.bootstrap_difference(sides, 0, 0, draws=50, seed=5)
