@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from featx.classifiers import Classifier, Verdict, inner_splits_if, out_of_fold, scaled
-from featx.errors import SplitError
+from featx.errors import SplitError, UsageError
 from featx.folds import Inner
-from featx.linear_svm import DOUBLE_ROWS, MOST_ROWS, Products, balanced, solve
+from featx.linear_svm import DOUBLE_ROWS, MOST_ROWS, Products, balanced, solve, spans_of
 from featx.metrics import ranking_score
 
-MANY_ROWS = 4000
+SOLVERS = ("auto", "sklearn")
+INNER = ("kfold", "shuffle10")
 LOSSES = {"svm": "squared_hinge", "svc-linear": "hinge", "svm-rbf": "rbf"}
 
 
@@ -78,6 +79,19 @@ class Shared:
         products = self.between(rows, columns).astype(np.float64)
         return np.maximum(0.0, squares[rows][:, None] + squares[columns] - 2 * products)
 
+    def margins(self, asked: np.ndarray, rows: np.ndarray, coef: np.ndarray) -> np.ndarray:
+        """Return the products of some rows with others, times coefficients (c, n, p), float64 of shape (c, m, p)."""
+        columns = np.concatenate(list(coef), axis=1)
+        if self.matrix is not None and self.matrix.dtype == np.float64:
+            found = self.matrix[np.ix_(asked, rows)] @ columns
+        else:
+            weights = np.zeros((self.X.shape[1], columns.shape[1]))
+            for span in spans_of(len(rows)):
+                weights += self.X[rows[span]].astype(np.float64).T @ columns[span]
+            parts = [self.X[asked[span]].astype(np.float64) @ weights for span in spans_of(len(asked))]
+            found = np.concatenate([np.empty((0, columns.shape[1])), *parts])
+        return np.stack(np.split(found, len(coef), axis=1))
+
     def between(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return the products of some rows with others."""
         if self.matrix is not None:
@@ -85,18 +99,17 @@ class Shared:
         return self.X[rows] @ self.X[columns].T
 
 
+def check_ways(*, solver: str, inner: str) -> None:
+    """Raise UsageError where a solver, or a way to choose inside the train rows, is none of those that there are."""
+    if inner not in INNER:
+        raise UsageError(f"--inner takes {', '.join(INNER)}; {inner!r} came")
+    if solver not in SOLVERS:
+        raise UsageError(f"--solver takes {', '.join(SOLVERS)}; {solver!r} came")
+
+
 def serves(classifier: Classifier, *, scale: str) -> bool:
     """Return whether a classifier's fits can share one matrix under this scaling."""
     return classifier.name in LOSSES and scale != "standard"
-
-
-def at_once(classifier: Classifier, *, rows: int) -> bool:
-    """Return whether all splits are better one family than a family each.
-
-    Where there are many rows, reading the products from memory takes the time, and one reading serves all columns;
-    where there are few, systems are factored column by column, and splits are for the cores to share.
-    """
-    return LOSSES[classifier.name] == "squared_hinge" and rows > MANY_ROWS
 
 
 def judge(
@@ -284,11 +297,14 @@ def _linear(loss: str, extra: float) -> Callable[..., list[_Path]]:
             spans.append(span)
             start = span.stop
         found = solve(shared.among(rows, extra=extra), Y, weights=weights, Cs=Cs, loss=loss)
+        others = np.setdiff1d(np.concatenate([problem.held for problem in problems]), rows)
+        beyond = shared.margins(others, rows, found.coef) + found.intercept[:, None, :]
+        known, margins = np.concatenate([rows, others]), np.concatenate([found.margins, beyond], axis=1)
+        order = np.argsort(known)
         told = []
         for problem, span in zip(problems, spans, strict=True):
-            products = shared.between(problem.held, rows).astype(np.float64)
-            margins = np.stack([products @ coef[:, span] for coef in found.coef]) + found.intercept[:, None, span]
-            scores = by_class(margins, int(problem.y.max()) + 1, settings)
+            at = order[np.searchsorted(known, problem.held, sorter=order)]
+            scores = by_class(margins[:, at, span], int(problem.y.max()) + 1, settings)
             told.append(_Path(scores, np.asarray(found.converged[:, span].all(1))))
         return told
 

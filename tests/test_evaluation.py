@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from sklearn import metrics as sk
 
-from featx import evaluation, fingerprints, significance
+from featx import evaluation, families, fingerprints, significance
 from featx.cache import OK, FeatureWriter, new_record
 from featx.cache.places import Places
 from featx.cli import main
@@ -508,6 +508,8 @@ def test_a_search_without_groups_enough_names_design_and_classifier(tmp_path):
         ({"designs": ["mel-vs-bening"]}, UnknownName, "did you mean 'mel-vs-benign'"),
         ({"scale": "l3"}, UsageError, "--scale takes l2, standard, none"),
         ({"seed": 2**32}, UsageError, "--seed takes"),
+        ({"solver": "magic"}, UsageError, "--solver takes auto, sklearn; 'magic' came"),
+        ({"inner": "loo"}, UsageError, "--inner takes kfold, shuffle10; 'loo' came"),
     ],
 )
 def test_bad_options_are_one_sentence(tmp_path, options, error, told):
@@ -542,6 +544,20 @@ def test_the_command_line_says_what_it_did(tmp_path):
     assert "written" not in quiet.stderr and "AUC" in quiet.stdout
 
 
+def test_a_design_of_ones_own_is_tested_alone_or_beside_others(tmp_path):
+    train, test = pair(tmp_path)
+    words = ("--features", train, "--test", test, *SHORT, "--cache", tmp_path / "cache")
+    own = ("--positive", "mel,bcc", "--negative", "nv", "--drop", "bkl,akiec")
+    result = typed(*words, *own)
+    assert result.exit_code == 0, result.stderr
+    assert "mel+bcc-vs-nv:" in result.stdout and "mel-vs-benign:" not in result.stdout
+    assert "train: 32 negative, 32 positive" in result.stdout and "dropped 16 bkl" in result.stdout
+    both = typed(*words, *own, "--design", "mel-vs-benign")
+    assert "mel+bcc-vs-nv:" in both.stdout and "mel-vs-benign:" in both.stdout
+    half = typed(*words, "--positive", "mel")
+    assert half.exit_code == 2 and "both --positive and --negative" in half.stderr
+
+
 def test_without_features_the_last_ones_train(tmp_path):
     cache = tmp_path / "cache"
     train = made(cache / "toy" / "net@random0--fc7--00000001.h5")
@@ -570,6 +586,25 @@ def test_exit_codes(tmp_path):
     assert typed("--features", train, "--test", test, "--clf", "smv", *cache).exit_code == 2
     missing = typed("--features", train, "--test", tmp_path / "no.h5", *SHORT, *cache)
     assert missing.exit_code == 1 and "no.h5" in missing.stderr
+
+
+def test_the_solver_and_the_way_to_choose_are_as_asked_and_in_the_record(tmp_path, monkeypatch):
+    files, told = pair(tmp_path), {}
+    together = []
+    judge = families.judge
+    monkeypatch.setattr(families, "judge", lambda *a, **k: together.append(k["inner"]) or judge(*a, **k))
+    for solver, inner in (("auto", "kfold"), ("sklearn", "kfold"), ("auto", "shuffle10")):
+        given = {"solver": solver, "inner": inner, "classifiers": ["svm"], "params": []}
+        found = run(tmp_path, files, **given)
+        about = found.run["settings"]["classifiers"]["svm"]
+        assert (about["solver"], about["inner"]) == ({"auto": "together"}.get(solver, solver), inner)
+        told[solver, inner] = found.cells[0]
+        assert [one["inner_scheme"] for one in found.run["results"]] == [found.cells[0].verdict.inner_scheme]
+    assert together == ["kfold", "shuffle10"]  # scikit-learn's own went another way
+    first, second, third = told.values()
+    assert first.verdict.chosen["C"] == second.verdict.chosen["C"]
+    np.testing.assert_allclose(first.verdict.scores, second.verdict.scores, atol=2e-3)
+    assert first.verdict.inner_scheme != third.verdict.inner_scheme
 
 
 def test_what_accelerated_a_score_is_in_the_record(tmp_path):

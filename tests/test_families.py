@@ -76,6 +76,23 @@ def test_a_signal_that_only_test_rows_have_is_not_learned(name):
     assert abs(auc_ovo(truth, again.scores) - 0.5) < 0.2
 
 
+@pytest.mark.parametrize("doubled", [True, False])
+@pytest.mark.parametrize("kept", [True, False])
+def test_margins_of_other_rows_are_in_double_precision(monkeypatch, doubled, kept):
+    X, _, _ = made()
+    monkeypatch.setattr(families, "DOUBLE_ROWS", N if doubled else 10)
+    monkeypatch.setattr(families, "MOST_ROWS", N if kept else 10)
+    shared = Shared(X, scale="l2")
+    assert (shared.X.dtype == np.float64) == doubled and (shared.matrix is not None) == kept
+    coef = np.random.default_rng(0).normal(size=(4, 100, 3))
+    asked, rows = np.arange(100, 160), np.arange(100)
+    wanted = shared.X[asked].astype(np.float64) @ shared.X[rows].astype(np.float64).T @ coef
+    found = shared.margins(asked, rows, coef)
+    assert found.dtype == np.float64
+    np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
+    assert shared.margins(asked[:0], rows, coef).shape == (4, 0, 3)
+
+
 def test_rows_beyond_a_matrix_are_served_too(monkeypatch):
     from featx import linear_svm
 

@@ -11,7 +11,17 @@ from sklearn.svm import SVC, LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from featx.linear_svc import LinearSVM
-from featx.linear_svm import Products, balanced, hinge, interior_point, products, solve, squared_hinge
+from featx.linear_svm import (
+    Products,
+    balanced,
+    gradients,
+    hinge,
+    interior_point,
+    leading,
+    products,
+    solve,
+    squared_hinge,
+)
 
 PATH = [10.0**power for power in range(-3, 5)]
 
@@ -147,9 +157,129 @@ def test_conjugate_gradients_and_rows_without_a_matrix_give_the_same(monkeypatch
     np.testing.assert_allclose(single.objective, direct.objective, rtol=1e-4)
 
 
+def single(monkeypatch, X):
+    """Return products in single precision."""
+    monkeypatch.setattr(products, "DOUBLE_ROWS", 10)
+    found = Products(X, extra=1.0)
+    assert found.times(np.ones((len(X), 1))).dtype == np.float32
+    return found
+
+
+@pytest.mark.parametrize("factored", [5, 1000])
+def test_single_precision_is_certified_in_double_and_does_not_step_on_the_spot(monkeypatch, factored):
+    X, y = made(160, 60, shift=0.2)
+    weights = balanced(y[:, None], np.ones((160, 1), dtype=bool))
+    double = solve(Products(X, extra=1.0), y[:, None], weights=weights, Cs=PATH)
+    monkeypatch.setattr(squared_hinge, "FACTORED", factored)
+    rows = single(monkeypatch, X)
+    anew = []
+    monkeypatch.setattr(rows, "exactly", lambda B: anew.append(B.shape[1]) or Products.exactly(rows, B))
+    found = solve(rows, y[:, None], weights=weights, Cs=PATH)
+    assert found.converged.all() and found.gap.min() >= -1e-9
+    np.testing.assert_allclose(found.objective, double.objective, rtol=1e-4)
+    assert len(PATH) <= sum(anew) <= 6 * len(PATH)  # columns whose margins were computed anew
+    assert found.work["steps"] <= 15 * len(PATH)
+
+
+def test_small_c_are_columns_of_one_product(monkeypatch):
+    X, y = made(160, 60, shift=0.2)
+    monkeypatch.setattr(squared_hinge, "FACTORED", 5)
+    rows, asked = Products(X, extra=1.0), []
+    monkeypatch.setattr(rows, "times", lambda B: asked.append(B.shape[1]) or Products.times(rows, B))
+    ones = np.ones((160, 1))
+    small = [C for C in PATH if 0.5 / rows.leading.rest >= C]
+    assert 3 <= len(small) < len(PATH)
+    assert list(squared_hinge._in_step(rows, ones, PATH)) == [small, *([C] for C in PATH[len(small) :])]
+    asked.clear()
+    solve(rows, y[:, None], weights=ones, Cs=small)
+    together = len(asked)
+    assert max(asked) == len(small)
+    asked.clear()
+    for C in small:
+        solve(rows, y[:, None], weights=ones, Cs=[C])
+    assert together < len(asked)
+
+
+def test_problems_that_mirror_each_other_are_solved_once():
+    X, y = made(80, 60)
+    other, weights = np.roll(y, 7), np.ones((80, 4))
+    weights[:20, 3] = 0
+    Y = np.stack([y, -y, other, other], axis=1)
+    Y[:20, 3] = -Y[:20, 3]  # what is left out of a problem does not make it another one
+    for loss, extra in (("squared_hinge", 1.0), ("hinge", 0.0)):
+        own = Products(X, extra=extra)
+        once = solve(own, Y[:, [0, 2, 3]], weights=weights[:, 1:], Cs=PATH[:4], loss=loss)
+        found = solve(own, Y, weights=weights, Cs=PATH[:4], loss=loss)
+        assert found.work == once.work
+        for name in ("coef", "intercept", "margins", "objective", "gap"):
+            mine, its = getattr(found, name), getattr(once, name)
+            np.testing.assert_array_equal(mine[..., [0, 2, 3]], its)
+            np.testing.assert_array_equal(mine[..., 1], its[..., 0] * (1 if name in ("objective", "gap") else -1))
+
+
+def low_rank(n=120, k=20, *, seed=0):
+    """Return products of rows that vary in few directions, and a little in all."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, k)) * 2.0 ** -np.arange(k) @ rng.normal(size=(k, 300)) + 1e-3 * rng.normal(size=(n, 300))
+    return X @ X.T
+
+
+def test_leading_directions_are_the_products_but_for_a_small_rest():
+    K = low_rank()
+    found = leading.leading(lambda B: K @ B, len(K))
+    assert (np.diff(found.strength) <= 0).all()
+    np.testing.assert_allclose(found.strength, (found.along.astype(np.float64) ** 2).sum(0), rtol=1e-3, atol=1e-6)
+    apart = np.linalg.eigvalsh(K - found.along.astype(np.float64) @ found.along.T)
+    assert np.abs(apart).max() < 1e-5 * np.linalg.eigvalsh(K)[-1]
+    again = leading.leading(lambda B: K @ B, len(K))
+    np.testing.assert_array_equal(found.along, again.along)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.floats(-3, 3))
+def test_a_system_nearby_is_solved_also_after_its_rows_have_changed(seed, power):
+    K, rng = low_rank(seed=seed), np.random.default_rng(seed)
+    ridge = 10.0**power * rng.uniform(0.5, 2, size=(120, 2))
+    known = leading.leading(lambda B: K @ B, 120)
+    near = leading.Near(known, ridge)
+    product = known.along.astype(np.float64) @ known.along.T
+    for share in (0.9, 0.7, 0.75, 0.2):  # rows that go, come, and mostly go
+        held = rng.random((120, 2)) < share
+        near.hold(held, np.array([0, 1]))
+        R = rng.normal(size=(120, 2)) * held
+        found = near.solved(R, np.array([0, 1]))
+        for column in range(2):
+            rows = np.flatnonzero(held[:, column])
+            system = product[np.ix_(rows, rows)] + np.diag(ridge[rows, column] + known.rest)
+            wanted = np.linalg.solve(system, R[rows, column])
+            scale = np.abs(R[rows, column]).max() / (ridge[rows, column].min() + known.rest)
+            # weak directions are left out by design, the others are right to single precision
+            assert np.abs(found[rows, column] - wanted).max() < leading.WEAK * scale
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.floats(-2, 3), st.sampled_from([1e-1, 1e-3, 1e-5]))
+def test_conjugate_gradients_end_where_they_were_told_to(seed, power, accuracy):
+    K, rng = low_rank(seed=seed), np.random.default_rng(seed)
+    ridge, held = 10.0**power * rng.uniform(0.5, 2, size=(120, 3)), rng.random((120, 3)) < 0.8
+    start = rng.normal(size=(120, 3)) * held
+    right = np.sign(rng.normal(size=(120, 3))) * held
+    missing = (right - K @ start - ridge * start) * held
+    near = leading.Near(leading.leading(lambda B: K @ B, 120), ridge)
+    systems = gradients.Systems(held, ridge, start, missing)
+    given_ = {"near": near, "columns": np.arange(3), "accuracy": accuracy}
+    x, image = gradients.solved(systems, lambda B: K @ B, **given_)
+    np.testing.assert_allclose(image, K @ x, atol=1e-8 * np.abs(image).max())
+    left = (right - K @ (start + x) - ridge * (start + x)) * held
+    at = start + x
+    assert (x[~held] == 0).all()
+    assert ((left**2 / ridge).sum(0) <= (1.01 * accuracy) ** 2 * (ridge * at**2).sum(0) + 1e-20).all()
+
+
 def test_a_false_certificate_is_seen(monkeypatch):
     X, y = made(60, 80)
     monkeypatch.setattr(squared_hinge, "STEPS", 1)
+    monkeypatch.setattr(squared_hinge, "ROUNDS", 1)
     found = solve(Products(X, extra=1.0), y[:, None], weights=np.ones((60, 1)), Cs=[100.0])
     best = solve_fully(X, y)
     assert not found.converged.any()

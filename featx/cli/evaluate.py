@@ -21,9 +21,7 @@ from featx.errors import UsageError
     "designs",
     multiple=True,
     callback=names,
-    default=("mel-vs-benign",),
-    show_default=True,
-    help="Designs, with commas between: names or YAML files.",
+    help="Designs, with commas between: names or YAML files [mel-vs-benign].",
 )
 @evaluate_options
 @cache_option
@@ -31,7 +29,11 @@ from featx.errors import UsageError
 def evaluate(
     *,
     data: Path | None,
+    designs: list[Any],
     features: Path | None,
+    positive: list[str],
+    negative: list[str],
+    drop: list[str],
     cache: Path | None,
     quiet: bool,
     verbose: bool,
@@ -44,6 +46,7 @@ def evaluate(
     and near-duplicates that both hold are refused.
     """
     from featx.cache.places import Places
+    from featx.designs import custom
     from featx.engine import using
     from featx.evaluation import evaluate, only
 
@@ -51,10 +54,13 @@ def evaluate(
     if features and typed:
         raise UsageError("DATA and --features both say what is trained on; give one of them")
     chosen = features or only(last_of(data, Places.at(cache)))
+    if positive or negative or drop:
+        designs = [*designs, custom(positive, negative, drop=drop)]
+    designs = designs or ["mel-vs-benign"]
     if not quiet:
         click.echo(f"train: {chosen}\ntest: {options['test']}", err=True)
     with using(engine), progress("evaluate", unit="fit", quiet=quiet) as bar:
-        found = evaluate(chosen, cache=cache, on_progress=bar, **options)
+        found = evaluate(chosen, designs=designs, cache=cache, on_progress=bar, **options)
     _tell_evaluation(found, quiet=quiet, verbose=verbose)
 
 
@@ -65,4 +71,4 @@ def _tell_evaluation(found: Any, *, quiet: bool, verbose: bool) -> None:
         click.echo(f"Note: {note}", err=True)
     click.echo(evaluation_told(found, verbose=verbose))
     if not quiet:
-        click.echo(f"written: {found.folder}/run.json, scores.csv, predictions.csv, clinical.csv and more", err=True)
+        click.echo(f"written: {found.folder}/run.json, scores.csv, predictions.csv", err=True)

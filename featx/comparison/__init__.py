@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from featx import designs, runs
+from featx import designs, families, runs
 from featx.cache.places import Places
 from featx.classifiers import CLASSIFIERS, PLAIN, SCALES, accelerated, fixed_params
 from featx.comparison import clinic, learned
 from featx.comparison import sanity as checks
-from featx.comparison.cells import INNER, SOLVERS, Cell, Settings, fit
+from featx.comparison.cells import Cell, Settings, fit
 from featx.comparison.certainty import Judged, judge
 from featx.comparison.question import (
     Question,
@@ -181,10 +181,7 @@ def compare(
     chosen = list({CLASSIFIERS.canonical(name): CLASSIFIERS[name] for name in classifiers}.values())
     if scale is not None and scale not in SCALES:
         raise UsageError(f"--scale takes {', '.join(SCALES)}; {scale!r} came")
-    if inner not in INNER:
-        raise UsageError(f"--inner takes {', '.join(INNER)}; {inner!r} came")
-    if solver not in SOLVERS:
-        raise UsageError(f"--solver takes {', '.join(SOLVERS)}; {solver!r} came")
+    families.check_ways(solver=solver, inner=inner)
     chosen = accelerated(chosen, accelerate)
     clinic.check_prevalence(prevalence)
     fixed = fixed_params(params, chosen)

@@ -23,9 +23,6 @@ from featx.matrix import Features
 from featx.metrics import evaluate
 from featx.units import ByUnit, mean_scores
 
-SOLVERS = ("auto", "sklearn")
-INNER = ("kfold", "shuffle10")
-
 
 class Cell(NamedTuple):
     """One classifier on one feature file under one design: the scores and verdicts of all its splits.
@@ -169,12 +166,12 @@ def _of_table(
     """
     about = (classifier, settings, kept_in, jobs, progress)
     if not table.parts:
-        verdicts = _verdicts(table, table.X[table.rows_of(common)], questions, *about)
+        verdicts = _verdicts(table, table.matrix_of(common), questions, *about)
     else:
         verdicts = [[] for _ in questions]
         for part in table.parts:
             asked = [(at, one) for at, q in enumerate(questions) if (one := _only(q, part.repeat, part.half)).splits]
-            X = part.features.X[part.features.rows_of(common)]
+            X = part.features.matrix_of(common)
             for (at, _), own in zip(asked, _verdicts(part.features, X, [q for _, q in asked], *about), strict=True):
                 verdicts[at] += own
     if table.foreseen:
@@ -232,15 +229,13 @@ def _together(
     jobs: int | None,
     progress: _Progress,
 ) -> list[list[Verdict]]:
-    """Fit all questions of a split, or of all splits, as one family over one matrix of products."""
+    """Fit all questions of a split as one family, over one matrix of products that all splits share."""
     shared = families.Shared(X, scale=settings["scale"])
     of_split: dict[tuple[int, int], list[tuple[int, Question, folds.Split]]] = {}
     for number, question in enumerate(questions):
         for split in question.splits:
             of_split.setdefault((split.repeat, split.half), []).append((number, question, split))
     families_ = list(of_split.values())
-    if families.at_once(classifier, rows=len(X)):
-        families_ = [[task for asked in families_ for task in asked]]
     calls = [(classifier, shared, asked, settings) for asked in families_]
     answers = engine.run(
         _judge_family,

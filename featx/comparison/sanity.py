@@ -220,7 +220,7 @@ def permuted(y: np.ndarray, groups: Sequence[str], rng: np.random.Generator) -> 
 
 def _permuted(asked: _Asked, permutations: int) -> list[Sanity]:
     scale = asked.settings.of(asked.classifier)["scale"]
-    X = asked.table.X[asked.table.rows_of(asked.common)]
+    X = asked.table.matrix_of(asked.common)
     shared = families.Shared(X, scale=scale) if _together(asked) else None
     return [_permuted_row(asked, question, X, shared, permutations) for question in asked.questions]
 

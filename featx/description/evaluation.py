@@ -113,6 +113,11 @@ def _evaluation_footnotes(found: evaluation.Evaluation) -> str:
             lines.append(f"{cell.design}, {cell.classifier}: the last value of the grid was chosen")
         if not cell.verdict.converged:
             lines.append(f"{cell.design}, {cell.classifier}: the solver did not converge")
+        asked = found.run["settings"]["classifiers"][cell.classifier]["inner"]
+        if cell.verdict.inner_scheme not in ("", asked):
+            lines.append(
+                f"{cell.design}, {cell.classifier}: too few groups for {asked}, so that 3 grouped parts were taken"
+            )
     if SYNTHETIC in found.title:
         lines.append(f"{SYNTHETIC}: no clinical result")
     return "\n".join(lines)

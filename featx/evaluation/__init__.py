@@ -8,7 +8,7 @@ or networks.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,7 +98,9 @@ def evaluate(
     cache: str | os.PathLike[str] | None = None,
     out: str | os.PathLike[str] | None = None,
     jobs: int | None = None,
+    solver: str = "auto",
     accelerate: str = PLAIN,
+    inner: str = "kfold",
     on_progress: OnProgress | None = None,
 ) -> Evaluation:
     """Train classifiers on one feature file and test them on another, of another dataset or of other groups.
@@ -134,8 +136,12 @@ def evaluate(
         The cache's folder, and the folder for the record (``<cache>/runs/<id>`` by default).
     jobs : int, optional
         Threads; all cores by default.
+    solver : {"auto", "sklearn"}
+        ``auto`` solves together all SVMs that share their train rows; ``sklearn`` fits each by itself.
     accelerate : {"none", "numba", "intel"}
         What fits faster than scikit-learn what is fitted by itself, as of :func:`featx.comparison.compare`.
+    inner : {"kfold", "shuffle10"}
+        How hyperparameters are chosen inside the train rows: three grouped parts, or ten draws of a tenth (by group).
     on_progress : callable, optional
         Told (done, total) fits.
 
@@ -153,7 +159,9 @@ def evaluate(
         Whatever else is wrong, in one sentence.
     """
     places = Places.at(cache)
+    families.check_ways(solver=solver, inner=inner)
     chosen, how = _settled(classifiers, params, scale=scale, seed=seed, mode=near_duplicates, accelerate=accelerate)
+    how = {name: {**one, "inner": inner} for name, one in how.items()}
     asked = _designs(designs, akiec=akiec, scc=scc)
     train, tested = read_features(_train_path(features, places)), read_features(test)
     _refuse_other_features(train, tested)
@@ -168,12 +176,15 @@ def evaluate(
     questions = [question_of(design, train, tested, unit=unit) for design in asked]
     if out is not None:  # what cannot be written to is told before the work, not after
         runs.make_ready(out, roots=[table.about["env"].get("root", "") for table in (train, tested)])
-    cells = fit(train, tested, questions, chosen, settings=how, seed=seed, jobs=jobs, on_progress=on_progress)
+    together = {c.name for c in chosen if solver == "auto" and families.serves(c, scale=how[c.name]["scale"])}
+    cells = fit(
+        train, tested, questions, chosen,
+        settings=how, together=together, seed=seed, jobs=jobs, on_progress=on_progress,
+    )  # fmt: skip
     pairs = contrasts(questions, cells)
-    together = {c.name for c in chosen if families.serves(c, scale=how[c.name]["scale"])}
-    used = {c.name: PLAIN if c.name in together else built_by(c) for c in chosen}
+    ways = {c.name: _way(c, together) for c in chosen}
     settings = {
-        "classifiers": {c.name: {**how[c.name], "grid": dict(c.grid), "accelerate": used[c.name]} for c in chosen},
+        "classifiers": {c.name: {**how[c.name], "grid": dict(c.grid), **ways[c.name]} for c in chosen},
         "seed": seed,
         "unit": unit,
         "near_duplicates": near_duplicates,
@@ -209,6 +220,13 @@ def _settled(
     chosen = accelerated(chosen, accelerate)
     fixed = fixed_params(params, chosen)
     return chosen, {c.name: {"params": fixed[c.name], "scale": scale or c.scale} for c in chosen}
+
+
+def _way(classifier: Classifier, together: Collection[str]) -> dict[str, str]:
+    """Return who solves a classifier, and what accelerates that, as records tell it."""
+    if classifier.name in together:
+        return {"solver": "together", "accelerate": PLAIN}
+    return {"solver": "sklearn", "accelerate": built_by(classifier)}
 
 
 def _designs(asked: Sequence[str | Design], *, akiec: str, scc: str) -> list[Design]:

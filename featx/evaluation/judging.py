@@ -6,7 +6,7 @@ A classifier is handed the train rows with their groups, and the test rows witho
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -77,6 +77,7 @@ def fit(
     chosen: Sequence[Classifier],
     *,
     settings: Mapping[str, Mapping[str, Any]],
+    together: Collection[str],
     seed: int,
     jobs: int | None,
     on_progress: OnProgress | None,
@@ -92,7 +93,9 @@ def fit(
     chosen : sequence of Classifier
         What is fitted.
     settings : mapping of str to mapping
-        ``params`` and ``scale`` of each classifier, by name.
+        ``params``, ``scale`` and ``inner`` of each classifier, by name.
+    together : collection of str
+        The classifiers whose designs are solved together, on one matrix of products.
     seed : int
         Seed of inner parts and estimators.
     jobs : int or None
@@ -108,7 +111,6 @@ def fit(
     from sklearn.exceptions import ConvergenceWarning
 
     pool = _Pool.of(train, test, questions)
-    together = {c.name for c in chosen if families.serves(c, scale=settings[c.name]["scale"])}
     shared = {
         scale: families.Shared(np.concatenate([pool.train, pool.test]), scale=scale)
         for scale in {settings[name]["scale"] for name in together}
@@ -166,7 +168,7 @@ def _answer(
         if shared is None:
             return [_alone(classifier, question, pool, how) for question in questions]
         tasks = [_task(question, pool) for question in questions]
-        return families.judge(classifier, shared, tasks, params=how["params"], seed=how["seed"])
+        return families.judge(classifier, shared, tasks, params=how["params"], seed=how["seed"], inner=how["inner"])
     except families.TaskError as error:
         raise _told(questions[error.task], classifier, error.cause) from None
     except SplitError as error:

@@ -118,6 +118,7 @@ def _result(cell: Cell, question: Question) -> dict[str, Any]:
         "method": cell.method,
         "scores": cell.scores,
         "chosen": verdict.chosen,
+        "inner_scheme": verdict.inner_scheme,
         "at_edge": verdict.at_edge,
         "converged": verdict.converged,
     }

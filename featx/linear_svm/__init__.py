@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from featx.linear_svm import hinge, squared_hinge
-from featx.linear_svm.products import ACCEPTED, DOUBLE_ROWS, MOST_ROWS, TOLERANCE, Products, Solutions
+from featx.linear_svm.products import ACCEPTED, DOUBLE_ROWS, MOST_ROWS, TOLERANCE, Products, Solutions, spans_of
 
 __all__ = [
     "ACCEPTED",
@@ -31,6 +31,7 @@ __all__ = [
     "balanced",
     "scores",
     "solve",
+    "spans_of",
 ]
 
 _PATHS = {"squared_hinge": squared_hinge.path, "hinge": hinge.path}
@@ -82,7 +83,31 @@ def solve(
     Solutions
     """
     Y, weights = np.asarray(Y, dtype=np.float64), np.asarray(weights, dtype=np.float64)
-    return _PATHS[loss](products, Y, weights, Cs, tolerance)
+    own, of, sign = _distinct(Y, weights)
+    found = _PATHS[loss](products, Y[:, own], weights[:, own], Cs, tolerance)
+    if len(own) == Y.shape[1]:
+        return found
+    coef, intercept, margins = (part[..., of] * sign for part in found[:3])
+    return Solutions(coef, intercept, margins, found.objective[:, of], found.gap[:, of], found.work)
+
+
+def _distinct(Y: np.ndarray, weights: np.ndarray) -> tuple[list[int], list[int], np.ndarray]:
+    """Return the columns that differ, for each column which of them it is, and -1 where its labels are the other way.
+
+    Benign against the rest of three classes is malignant against benign, seen from the other side.
+    """
+    known: dict[tuple[bytes, bytes], int] = {}
+    own: list[int] = []
+    of: list[int] = []
+    signs = Y[np.argmax(weights > 0, axis=0), np.arange(Y.shape[1])]
+    for column, sign in enumerate(signs.tolist()):
+        used = weights[:, column] > 0
+        key = weights[:, column].tobytes(), (used & (Y[:, column] == sign)).tobytes()
+        if key not in known:
+            known[key] = len(own)
+            own.append(column)
+        of.append(known[key])
+    return own, of, signs * signs[own][of]
 
 
 def scores(products: np.ndarray, solutions: Solutions) -> np.ndarray:

@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from featx.linear_svm.leading import Leading, leading
+
 TOLERANCE = 1e-5  # of the relative duality gap
 ACCEPTED = 1e-4  # gap above which a problem is said not to have converged
 DOUBLE_ROWS = 3000  # rows up to which products are kept in double precision
-RANK = 128  # leading directions that conjugate gradients are told of
+SPAN = 128  # rows turned to double precision at a time
 MOST_ROWS = 12_000  # rows up to which products are kept as a matrix (576 MB in single precision)
 
 
@@ -48,26 +50,16 @@ class Products:
         """Return the products times a matrix in double precision, shape (n, p)."""
         if self._matrix is not None and self._matrix.dtype == np.float64:
             return self._matrix @ B
-        weights, n = np.zeros((self._X.shape[1], B.shape[1])), self.rows
-        for start in range(0, n, 1024):
-            weights += self._X[start : start + 1024].astype(np.float64).T @ B[start : start + 1024]
-        parts = [self._X[start : start + 1024].astype(np.float64) @ weights for start in range(0, n, 1024)]
+        weights = np.zeros((self._X.shape[1], B.shape[1]))
+        for span in spans_of(self.rows):
+            weights += self._X[span].astype(np.float64).T @ B[span]
+        parts = [self._X[span].astype(np.float64) @ weights for span in spans_of(self.rows)]
         return np.concatenate(parts) + self.extra * B.sum(0)
 
     @cached_property
-    def leading(self) -> tuple[np.ndarray, np.ndarray]:
-        """Leading directions of the products, float32 (n, k), and how strong each is, (k,): enough to go by, not exact.
-
-        Randomised Nystroem approximation (Tropp, Yurtsever, Udell & Cevher 2017, NeurIPS 30), always of one seed.
-        """
-        rank = min(RANK, self.rows // 2)
-        drawn, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((self.rows, rank)))
-        image = self.times(drawn).astype(np.float64)
-        shift = np.finfo(np.float32).eps * np.linalg.norm(image)
-        image += shift * drawn
-        root = np.linalg.cholesky((drawn.T @ image + image.T @ drawn) / 2)
-        directions, strengths, _ = np.linalg.svd(np.linalg.solve(root, image.T).T, full_matrices=False)
-        return directions.astype(np.float32), np.maximum(strengths**2 - shift, shift).astype(np.float32)
+    def leading(self) -> Leading:
+        """The leading directions of the products: enough to go by, not exact."""
+        return leading(self.times, self.rows)
 
     def block(self, rows: np.ndarray) -> np.ndarray:
         """Return the products among some rows, float64 of shape (m, m), a copy."""
@@ -104,6 +96,11 @@ class Solutions(NamedTuple):
     def converged(self) -> np.ndarray:
         """Which problems are certified, bool of shape (c, p)."""
         return self.gap <= ACCEPTED
+
+
+def spans_of(rows: int) -> list[slice]:
+    """Return rows as spans that are turned to double precision one at a time, so that they stay in cache."""
+    return [slice(start, start + SPAN) for start in range(0, rows, SPAN)]
 
 
 def solved(system: np.ndarray, right: np.ndarray) -> np.ndarray | None:

@@ -1,153 +1,183 @@
 """The squared hinge: Newton's method on the rows inside the margin, all columns of a family in step.
 
-Chapelle (2007, Neural Computation 19:1155) with an exact search along each step; from the solution at the C before, it
-ends in a few steps. What the columns share is one matrix product: where the rows inside the margin are many, their
-system is solved by conjugate gradients for all columns together, where they are few, by Cholesky's factors in double
-precision.
+Chapelle (2007, Neural Computation 19:1155) with an exact search along each step. Where C is small, most rows stay
+inside, conjugate gradients that know the leading directions end in a few products, and all such C are columns of one
+product; a greater C starts from the solution before it. Where the rows inside the margin are few, their system is
+factored in double precision. Margins that were carried along in single precision are computed anew in double
+precision before a column is left, and where its gap is too wide then, it goes on from there.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from featx.linear_svm import gradients
+from featx.linear_svm.gradients import Systems
+from featx.linear_svm.leading import Near
 from featx.linear_svm.products import Products, Solutions, solved
 
+Times = Callable[[np.ndarray], np.ndarray]
 STEPS = 60
-FACTORED = 2200  # rows inside the margin up to which a system is factored in double precision
-GRADIENTS = 400  # conjugate gradients at most
-ROUGH_STEPS = 3  # first steps, whose systems need not be solved to the end
+ROUNDS = 5  # of steps, each from margins computed anew
+FACTORED = 1600  # rows inside the margin up to which a system is factored in double precision
+ACCURACY = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)  # to which conjugate gradients go, step by step
+STILL = 0.1  # of the tolerance: where the objective falls by less, the margins at hand tell no more
 HALVINGS = 25  # of the interval of a step length
 
 
 def path(products: Products, Y: np.ndarray, weights: np.ndarray, Cs: Sequence[float], tolerance: float) -> Solutions:
     """Return the solutions for every C; arguments as of :func:`featx.linear_svm.solve`."""
-    state = _State(products, Y, weights)
+    work: Counter[str] = Counter()
     found: list[tuple[np.ndarray, ...]] = []
-    for C in Cs:
-        U = C * weights
-        todo = np.arange(Y.shape[1])
-        for step in range(STEPS):
-            state.step(U[:, todo], todo, rough=step < ROUGH_STEPS)
-            gap = _gap(products.times, Y[:, todo], state.B[:, todo], state.F[:, todo], U[:, todo])[1]
-            todo = todo[~(np.abs(gap) <= tolerance)]
+    for together in _in_step(products, weights, Cs):
+        columns = _Columns(products, Y, weights, together, work)
+        if found:
+            columns.start(*found[-1][:2])
+        columns.solve(tolerance)
+        found += columns.each()
+    coef, margins, objective, gaps = (np.array(part) for part in zip(*found, strict=True))
+    return Solutions(coef, coef.sum(1) * products.extra, margins, objective, gaps, work)
+
+
+def _in_step(products: Products, weights: np.ndarray, Cs: Sequence[float]) -> Iterator[list[float]]:
+    """Give the C that are solved in step: those whose ridge is above what the leading directions leave, then each."""
+    small: list[float] = []
+    if products.rows > FACTORED:
+        most = 0.5 / (products.leading.rest * weights.max())
+        small = [C for C in Cs if most >= C]
+        yield from [small] if small else []
+    yield from ([C] for C in Cs[len(small) :])
+
+
+class _Columns:
+    """The problems of a family at some C, each a column: coefficients B and margins F, float64 of shape (n, c p)."""
+
+    def __init__(
+        self, products: Products, Y: np.ndarray, weights: np.ndarray, Cs: Sequence[float], work: Counter[str]
+    ) -> None:
+        self.products, self.count, self.work = products, len(Cs), work
+        self.Y = np.tile(Y, (1, len(Cs)))
+        self.U = np.concatenate([C * weights for C in Cs], axis=1)
+        self.used = self.U > 0
+        self.ridge = np.divide(0.5, self.U, out=np.ones_like(self.U), where=self.used)
+        self.B, self.F = np.zeros_like(self.Y), np.zeros_like(self.Y)
+        self.primal, self.gap = np.full((2, self.Y.shape[1]), np.inf)
+        self._near: Near | None = None
+
+    def start(self, B: np.ndarray, F: np.ndarray) -> None:
+        """Start from a solution with its margins, that at the C before."""
+        self.B, self.F = (np.tile(part, (1, self.count)) for part in (B, F))
+
+    def solve(self, tolerance: float) -> None:
+        """Solve all columns to a relative gap, or as far as rounds of steps lead."""
+        todo = np.arange(self.B.shape[1])
+        for turn in range(ROUNDS):
+            self._descend(todo, tolerance, turn)
+            self.F[:, todo] = self.products.exactly(self.B[:, todo])
+            primal, _ = self._told(todo)
+            gap = self._gap(todo, primal, self.products.exactly)
+            self.primal[todo], self.gap[todo] = primal, gap / primal
+            todo = todo[gap > tolerance * primal]
             if not len(todo):
                 break
-        state.F = products.exactly(state.B)  # the certificate counts on nothing that was carried along
-        objective, gap = _gap(products.exactly, Y, state.B, state.F, U)
-        found.append((state.B.copy(), state.B.sum(0) * products.extra, state.F.copy(), objective, gap))
-    coef, intercept, margins, objective, gaps = (np.array(part) for part in zip(*found, strict=True))
-    return Solutions(coef, intercept, margins, objective, gaps, state.work)
 
+    def each(self) -> list[tuple[np.ndarray, ...]]:
+        """Return (coefficients, margins, objective, relative gap) of the columns of each C."""
+        parts = (self.B, self.F, self.primal, self.gap)
+        return list(zip(*(np.split(part, self.count, axis=-1) for part in parts), strict=True))
 
-@dataclass
-class _State:
-    """Where a family stands: coefficients B and margins F of its columns."""
+    def _told(self, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the primal objective of some columns, and about the gap: how far rows are from ``2 U slack``."""
+        B, F, U, ridge = (part[:, columns] for part in (self.B, self.F, self.U, self.ridge))
+        alpha, slack = self.Y[:, columns] * B, 1 - self.Y[:, columns] * F
+        lacking = np.maximum(0, slack)
+        primal = 0.5 * _inner(B, F) + _inner(U, lacking**2)
+        away = _inner(U, (lacking - ridge * alpha) ** 2) - _inner(np.maximum(0, alpha), np.minimum(0, slack))
+        return primal, away
 
-    products: Products
-    Y: np.ndarray
-    weights: np.ndarray
-    B: np.ndarray = field(init=False)
-    F: np.ndarray = field(init=False)
-    work: Counter[str] = field(default_factory=Counter)
+    def _gap(self, columns: np.ndarray, primal: np.ndarray, times: Times) -> np.ndarray:
+        """Return the distance of the primal from the dual at the coefficients clipped to their box."""
+        Y, B, F = (part[:, columns] for part in (self.Y, self.B, self.F))
+        alpha, image = np.maximum(0, Y * B), F
+        if len(clipped := np.flatnonzero((Y * alpha != B).any(0))):
+            image = F.copy()
+            image[:, clipped] = times((Y * alpha)[:, clipped])
+        dual = alpha.sum(0) - 0.5 * _inner(Y * alpha, image) - 0.5 * _inner(alpha, self.ridge[:, columns] * alpha)
+        return np.asarray(primal - dual)
 
-    def __post_init__(self) -> None:
-        self.B, self.F = np.zeros_like(self.Y), np.zeros_like(self.Y)
-
-    def step(self, U: np.ndarray, columns: np.ndarray, *, rough: bool) -> None:
-        """Do one Newton step of some columns, U their C times weight."""
-        Y, F, used = self.Y[:, columns], self.F[:, columns], U > 0
-        ridge = np.divide(0.5, U, out=np.ones_like(U), where=used)
-        inside = used & (Y * F < 1)
-        B = self._solved(inside, ridge, columns, rough=rough)
-        target = self.products.times(B).astype(np.float64)
-        dB, dF = B - self.B[:, columns], target - F
-        t = _step_length(U, Y, F, dF=dF, linear=(self.B[:, columns] * dF).sum(0), quadratic=(dB * dF).sum(0))
-        self.B[:, columns] += t * dB
-        self.F[:, columns] += t * dF
-        self.work.update({"steps": len(columns), "product columns": len(columns)})
-
-    def _solved(self, inside: np.ndarray, ridge: np.ndarray, columns: np.ndarray, *, rough: bool) -> np.ndarray:
-        """Return the coefficients that put the rows inside the margin where the quadratic has its least."""
-        B = np.zeros(inside.shape)
-        many = inside.sum(0) > FACTORED
-        for column in np.flatnonzero(~many):
-            rows = np.flatnonzero(inside[:, column])
-            if len(rows):
-                B[rows, column] = self._factored(rows, ridge[rows, column], self.Y[rows, columns[column]])
-        if many.any():
-            at = np.flatnonzero(many)
-            start = self.B[:, columns[at]] * inside[:, at]
-            B[:, at] = self._gradients(inside[:, at], ridge[:, at], self.Y[:, columns[at]], start, rough=rough)
-        return B
-
-    def _factored(self, rows: np.ndarray, ridge: np.ndarray, y: np.ndarray) -> np.ndarray:
-        system = self.products.block(rows)
-        system[np.arange(len(rows)), np.arange(len(rows))] += ridge
-        self.work["factored"] += 1
-        found = solved(system, y)
-        return np.zeros(len(rows)) if found is None else found  # the line search and the gap tell that nothing came
-
-    def _gradients(
-        self, inside: np.ndarray, ridge: np.ndarray, Y: np.ndarray, start: np.ndarray, *, rough: bool
-    ) -> np.ndarray:
-        """Solve the systems of several columns by conjugate gradients in single precision, all in step."""
-        held, ridge = inside.astype(np.float32), ridge.astype(np.float32)
-        right, x = (Y * inside).astype(np.float32), start.astype(np.float32)
-        near = _Near(self.products, held, ridge)
-        r = (right - self.products.times(x) - ridge * x) * held
-        p = near.solved(r, np.arange(r.shape[1]))
-        square, along_r = _squares(r), _inner(r, p)
-        goal = np.maximum((1e-2 if rough else 1e-4) * np.sqrt(square), 2e-7 * np.sqrt(_squares(right)))
-        for _ in range(GRADIENTS):
-            live = np.flatnonzero(np.sqrt(square) > goal)
-            if not len(live):
+    def _descend(self, columns: np.ndarray, tolerance: float, turn: int) -> None:
+        """Do Newton steps until the gap of each column is closed, or neither it nor the objective falls any more."""
+        lowest, closest = np.full((2, self.B.shape[1]), np.inf)
+        for step in range(STEPS):
+            primal, gap = self._told(columns)
+            if len(close := np.flatnonzero(gap <= tolerance * primal)):
+                gap[close] = self._gap(columns[close], primal[close], self._times)
+            still = (lowest[columns] - primal <= STILL * tolerance * primal) & (gap > closest[columns] / 2)
+            ended = still | (gap <= tolerance * primal)
+            lowest[columns], closest[columns] = primal, np.minimum(gap, closest[columns])
+            columns = columns[~ended]
+            if not len(columns):
                 break
-            along = p[:, live]
-            image = held[:, live] * self.products.times(along) + ridge[:, live] * along
-            self.work["product columns"] += len(live)
-            length = (along_r[live] / _inner(along, image)).astype(np.float32)
-            x[:, live] += length * along
-            rest = r[:, live] - length * image
-            ahead = near.solved(rest, live)
-            left = _inner(rest, ahead)
-            p[:, live] = ahead + (left / along_r[live]).astype(np.float32) * along
-            r[:, live], square[live], along_r[live] = rest, _squares(rest), left
-        return x.astype(np.float64)
+            accuracy = ACCURACY[min(step, len(ACCURACY) - 1)] if turn == 0 else ACCURACY[-1]
+            self._go(columns, *self._step(columns, accuracy))
+            self.work["steps"] += len(columns)
 
+    def _step(self, columns: np.ndarray, accuracy: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the way to where the quadratic of the rows inside the margin has its least, and its margins."""
+        Y, B, F = self.Y[:, columns], self.B[:, columns], self.F[:, columns]
+        held, ridge = self.used[:, columns] & (Y * F < 1), self.ridge[:, columns]
+        gone = np.where(held, 0.0, B)
+        dB, dF = -gone, -self._times(gone)
+        missing = np.where(held, Y - F - dF - ridge * B, 0.0)
+        systems = Systems(held, ridge, B - gone, missing)
+        few = held.sum(0) <= FACTORED
+        for part, solve in ((few, self._factored), (~few, self._by_gradients)):
+            if len(at := np.flatnonzero(part)):
+                x, image = solve(Systems(*(one[:, at] for one in systems)), columns[at], accuracy)
+                dB[:, at] += x
+                dF[:, at] += image
+        return dB, dF
 
-class _Near:
-    """Systems near those of several columns, solved at once: the leading directions of the products, and the ridge.
+    def _factored(self, systems: Systems, _: np.ndarray, __: float) -> tuple[np.ndarray, np.ndarray]:
+        x = np.zeros_like(systems.start)
+        for column in range(x.shape[1]):
+            rows = np.flatnonzero(systems.held[:, column])
+            system = self.products.block(rows)
+            system.flat[:: len(rows) + 1] += systems.ridge[rows, column]
+            found = solved(system, systems.missing[rows, column]) if len(rows) else None
+            if found is not None:  # else the search along the way and the gap tell that nothing came
+                x[rows, column] = found
+        self.work["factored"] += x.shape[1]
+        return x, self._times(x)
 
-    By the identity of Woodbury; the preconditioner of Frangella, Tropp & Udell (2023, SIAM Journal on Matrix Analysis
-    and Applications 44:718), restricted to the rows that a column holds.
-    """
+    def _by_gradients(self, systems: Systems, columns: np.ndarray, accuracy: float) -> tuple[np.ndarray, np.ndarray]:
+        self._near = self._near or Near(self.products.leading, self.ridge)
+        return gradients.solved(systems, self._times, near=self._near, columns=columns, accuracy=accuracy)
 
-    def __init__(self, products: Products, held: np.ndarray, ridge: np.ndarray) -> None:
-        self._directions, strengths = products.leading
-        rest = strengths[-1]
-        self._over = np.divide(held, ridge + rest, out=np.zeros_like(held), where=held > 0)
-        systems = np.stack([self._directions.T @ (over[:, None] * self._directions) for over in self._over.T])
-        systems += np.diag(1 / strengths)
-        self._inverse = np.linalg.inv(systems.astype(np.float64)).astype(np.float32)
+    def _times(self, B: np.ndarray) -> np.ndarray:
+        """Return the products times the columns that are not 0, float64."""
+        at = np.flatnonzero(B.any(0))
+        found = np.zeros_like(B)
+        if len(at):
+            found[:, at] = self.products.times(B[:, at])
+            self.work["product columns"] += len(at)
+        return found
 
-    def solved(self, R: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Return the solutions of some columns, shape (n, p)."""
-        over = self._over[:, columns]
-        scaled = over * R
-        inner = np.einsum("pkl,lp->kp", self._inverse[columns], self._directions.T @ scaled)
-        return scaled - over * (self._directions @ inner)
+    def _go(self, columns: np.ndarray, dB: np.ndarray, dF: np.ndarray) -> None:
+        """Go along a way as far as the primal falls."""
+        B, F = self.B[:, columns], self.F[:, columns]
+        t = _step_length(
+            self.U[:, columns], self.Y[:, columns], F, dF=dF, linear=_inner(B, dF), quadratic=_inner(dB, dF)
+        )
+        self.B[:, columns] = B + t * dB
+        self.F[:, columns] = F + t * dF
 
 
 def _inner(A: np.ndarray, B: np.ndarray) -> np.ndarray:
-    return (A * B).sum(0, dtype=np.float64)
-
-
-def _squares(R: np.ndarray) -> np.ndarray:
-    return (R * R).sum(0, dtype=np.float64)
+    return np.einsum("ij,ij->j", A, B)
 
 
 def _step_length(
@@ -169,19 +199,3 @@ def _step_length(
         low, high = np.where(rising, low, middle), np.where(rising, middle, high)
     t[far] = (low + high) / 2
     return t
-
-
-def _gap(
-    times: Callable[[np.ndarray], np.ndarray], Y: np.ndarray, B: np.ndarray, F: np.ndarray, U: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the primal objective, and its relative distance from the dual at the coefficients clipped to its box."""
-    used = U > 0
-    alpha = np.where(used, np.maximum(0, Y * B), 0)
-    image = F
-    if (clipped := (Y * alpha != B).any(0)).any():
-        image = F.copy()
-        image[:, clipped] = times((Y * alpha)[:, clipped])
-    primal = 0.5 * (B * F).sum(0) + (U * np.maximum(0, 1 - Y * F) ** 2).sum(0)
-    ridge = np.divide(alpha * alpha, U, out=np.zeros_like(alpha), where=used).sum(0)
-    dual = alpha.sum(0) - 0.5 * (Y * alpha * image).sum(0) - 0.25 * ridge
-    return primal, (primal - dual) / primal
