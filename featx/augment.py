@@ -2,12 +2,15 @@
 
 Works on whole batches, where they lie, and only ever while a network learns: nothing that is extracted or judged comes
 here. Draws are handed in as numbers from 0 to 1, so that a run that goes on after a kill turns each picture the same
-way. This file must never know a dataset, the cache or a network.
+way. The one exception is :func:`turned`, which makes named copies of one picture, without chance: what balancing before
+a split adds to its results is measured on them. This file must never know a dataset, the cache or a network.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, combinations, islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +24,7 @@ USUAL = {"scale": 1.3, "stretch": 1.3, "rotate": 180.0, "shear": 30.0, "shift": 
 LIMITS = {"scale": 4.0, "stretch": 4.0, "rotate": 180.0, "shear": 60.0, "shift": 0.5}
 WORDS = (*USUAL, "right-angles", "paper", "none")
 DRAWS = 10  # numbers that one picture takes
+MOVES = ("flip-h", "flip-v", "turn-90", "turn-180", "turn-270")  # the order is that of Maia (2019)
 
 
 @dataclass(frozen=True)
@@ -132,15 +136,47 @@ def _moved(images: torch.Tensor, how: Augmentation, draws: np.ndarray) -> torch.
     """Turn by right angles and flip, pixel for pixel."""
     import torch
 
-    turns, flips = _turns(how, draws), _flips(how, draws)
-    kinds = turns * 4 + flips @ (1, 2)
+    ways = ways_of(how, draws)
     out = torch.empty_like(images)
-    for kind in np.unique(kinds).tolist():
-        at = torch.from_numpy(np.flatnonzero(kinds == kind)).to(images.device)
-        axes = [axis for axis, bit in ((3, 1), (2, 2)) if kind & bit]
-        part = torch.rot90(images[at], kind // 4, (2, 3))
-        out[at] = part.flip(axes) if axes else part
+    for way in np.unique(ways).tolist():
+        at = torch.from_numpy(np.flatnonzero(ways == way)).to(images.device)
+        out[at] = laid(images[at], way)
     return out
+
+
+def ways_of(how: Augmentation, draws: np.ndarray) -> np.ndarray:
+    """Return which of the eight ways to lay a square each picture takes, where pixels are moved and no more.
+
+    Parameters
+    ----------
+    how : Augmentation
+        An exact one.
+    draws : numpy.ndarray of float64, shape (b, 10)
+        Evenly drawn from [0, 1).
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (b,)
+        Twice the number of quarter turns, and 1 more where it is flipped left to right after them; top to bottom is
+        half a turn and that flip.
+    """
+    across, down = _flips(how, draws).T
+    return (_turns(how, draws) + 2 * down) % 4 * 2 + (across ^ down)
+
+
+def every_way(how: Augmentation) -> tuple[int, ...]:
+    """Return all ways that an exact augmentation can lay a picture: 0 is as it is."""
+    ways = tuple(range(0, 8, 2)) if how.right_angles else (0,)
+    flipped = tuple(sorted({way for one in ways for way in (one, one + 1, (one + 4) % 8, (one + 5) % 8)}))
+    return flipped if how.flip else ways
+
+
+def laid(images: torch.Tensor, way: int) -> torch.Tensor:
+    """Return pictures of shape (b, 3, s, s), all laid one way."""
+    import torch
+
+    images = torch.rot90(images, way // 2, (2, 3)) if way // 2 else images
+    return images.flip(3) if way % 2 else images
 
 
 def _turns(how: Augmentation, draws: np.ndarray) -> np.ndarray:
@@ -180,3 +216,49 @@ def matrices(how: Augmentation, draws: np.ndarray) -> np.ndarray:
     linear = turn @ slant * sides[:, None, :]
     moved = 2 * how.shift * either[:, 7:9]
     return np.concatenate([linear, moved[:, :, None]], 2)
+
+
+def move_lists(count: int) -> list[tuple[str, ...]]:
+    """Return the first combinations of ``MOVES``: each by itself in their order, then each two, and so on.
+
+    Maia (2019, released code) makes the copies of a picture so. Several lists lay it the same way: a flip along both
+    axes, the sixth, is the turn by 180 degrees, the fourth.
+
+    Parameters
+    ----------
+    count : int
+        How many lists, at most the 31 that there are.
+
+    Raises
+    ------
+    UsageError
+        Where more are asked for.
+    """
+    most = 2 ** len(MOVES) - 1
+    if not 0 <= count <= most:
+        raise UsageError(f"a picture has at most {most} copies by flips and turns; {count} were asked for")
+    every = chain.from_iterable(combinations(MOVES, size) for size in range(1, len(MOVES) + 1))
+    return list(islice(every, count))
+
+
+def turned(picture: np.ndarray, moves: Sequence[str]) -> np.ndarray:
+    """Return a picture flipped and turned, one move after the other; pixels change their place and nothing else.
+
+    Parameters
+    ----------
+    picture : numpy.ndarray, shape (h, w, ...)
+        The picture; turns go against the clock.
+    moves : sequence of str
+        Of ``MOVES``.
+
+    Raises
+    ------
+    UnknownName
+        Where a move is none of them.
+    """
+    for move in moves:
+        if move not in MOVES:
+            raise UnknownName("move", move, MOVES)
+        kind, _, how = move.partition("-")
+        picture = np.flip(picture, 1 if how == "h" else 0) if kind == "flip" else np.rot90(picture, int(how) // 90)
+    return picture

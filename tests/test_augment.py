@@ -5,9 +5,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torchvision.transforms.v2 import functional as tv
 
-from featx.augment import DRAWS, USUAL, Augmentation, apply, matrices, parse
+from featx.augment import DRAWS, MOVES, USUAL, Augmentation, apply, matrices, move_lists, parse, turned
 from featx.errors import UnknownName, UsageError
 
 
@@ -84,3 +85,33 @@ def test_words():
     for text in ("scale=0.5", "rotate=200", "shift=x", "flip=3", "right-angles=2"):
         with pytest.raises(UsageError):
             parse(text)
+
+
+def test_copies_come_in_the_order_of_the_released_code():
+    lists = move_lists(31)
+    assert lists[:7] == [*((move,) for move in MOVES), ("flip-h", "flip-v"), ("flip-h", "turn-90")]
+    assert len(set(lists)) == 31 and lists[-1] == MOVES and [len(one) for one in lists] == sorted(map(len, lists))
+    assert move_lists(0) == [] and move_lists(3) == lists[:3]
+    for count in (-1, 32):
+        with pytest.raises(UsageError, match=f"at most 31 copies by flips and turns; {count} were asked for"):
+            move_lists(count)
+
+
+def test_moves_are_pillows():
+    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+    kinds = ("FLIP_LEFT_RIGHT", "FLIP_TOP_BOTTOM", "ROTATE_90", "ROTATE_180", "ROTATE_270")
+    for move, kind in zip(MOVES, kinds, strict=True):
+        theirs = np.asarray(Image.fromarray(picture).transpose(Image.Transpose[kind]))
+        assert np.array_equal(turned(picture, [move]), theirs), move
+
+
+def test_all_moves_together_lay_a_picture_in_eight_ways_and_one_of_the_first_seven_twice():
+    picture = np.random.default_rng(1).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    laid = [np.ascontiguousarray(turned(picture, moves)).tobytes() for moves in move_lists(31)]
+    assert len({picture.tobytes(), *laid}) == 8
+    assert len({picture.tobytes(), *laid[:7]}) == 7 and laid[5] == laid[3]
+
+
+def test_an_unknown_move_is_refused():
+    with pytest.raises(UnknownName, match="unknown move 'turn-9'; did you mean 'turn-90'"):
+        turned(np.zeros((2, 2, 3)), ["turn-9"])

@@ -48,6 +48,18 @@ def test_weights_for_other_data_are_told_how_to_be_used(tmp_path):
     assert "4,122 of 56,794 weights learned" in found.output  # 512 x 8 + 8 and 8 x 2 + 2
 
 
+def test_a_grid_chooses_inside_each_train_side_and_frozen_parts_are_kept(tmp_path):
+    data, cache = dataset(tmp_path / "toy"), tmp_path / "cache"
+    told = run("finetune", data, *QUICK, "--weights", "random", "--freeze", "upto:pool1", "--epochs", "2",
+               "--grid", "l2=0,1e-3", "--cache", cache)  # fmt: skip
+    assert told.exit_code == 0, told.output
+    assert "0x0 l2=0.001  epoch   2/2  loss" in told.output and "chosen by the lowest loss" in told.output
+    assert len(list(cache.glob("weights/*.grid.csv"))) == len(list(cache.glob("frozen/*.act"))) == 1
+    none = run("finetune", data, *QUICK, "--weights", "random", "--freeze", "upto:pool1", "--keep-frozen", "1e-6",
+               "--cache", cache)  # fmt: skip
+    assert "Note: 0x0: what is frozen is computed anew in each epoch: its activations would take" in none.output
+
+
 def test_mistakes_are_told_in_one_sentence(tmp_path):
     data = dataset(tmp_path / "toy")
     for words, said in (
@@ -56,6 +68,9 @@ def test_mistakes_are_told_in_one_sentence(tmp_path):
         (["--lr", "0"], "--lr takes a value above 0"),
         (["--backbone", "pixels"], "nothing can be learned"),
         (["--cut", "conv9"], "unknown layer"),
+        (["--grid", "lr"], "write a name and numbers, such as l2=1e-4,1e-3"),
+        (["--grid", "dropout=0.1"], "unknown setting that a grid may try 'dropout'"),
+        (["--grid", "lr=1", "--grid", "lr=2"], "--grid lr came twice"),
     ):
         told = run("train", data, *QUICK, *words, "--cache", tmp_path / "cache")
         assert told.exit_code == 2 and said in told.output and "Traceback" not in told.output

@@ -27,9 +27,18 @@ from featx.errors import (
 from featx.evaluation import evaluate
 from featx.extraction import extract
 from featx.matrix import read_features
+from featx.predictor import Predictor
+from featx.predictor.saving import save_evaluated
 from featx.training import history, splits
+from featx.training import networks as of_splits
 
 FAST = {"classifiers": ["svm"], "params": ["C=1"], "folds": "kfold:2", "designs": [DESIGN], "jobs": 1}
+
+
+@pytest.fixture(autouse=True)
+def _no_curves(monkeypatch):
+    """Draw no curves: ``test_training_history`` does, and the module's fixture."""
+    monkeypatch.setattr(history, "curves", lambda *_, **__: {})
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +109,7 @@ def test_validation_is_held_back_by_group(made):
 
 def test_again_is_nothing_to_do(made, monkeypatch):
     data, cache, found = made
-    monkeypatch.setattr(splits, "learn", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(of_splits, "learn", lambda *_, **__: pytest.fail("trained again"))
     monkeypatch.setattr("featx.training.entries.extract", lambda *_, **__: pytest.fail("extracted again"))
     again = trained(data, cache)
     assert all(training.reused for training in again.trainings) and again.files == found.files
@@ -119,7 +128,7 @@ def test_what_changes_the_weights_has_another_key(made, changes, monkeypatch):
     def tell(*_, **__):
         raise Asked
 
-    monkeypatch.setattr(splits, "learn", tell)
+    monkeypatch.setattr(of_splits, "learn", tell)
     with pytest.raises(Asked):
         trained(data, cache, **changes)
 
@@ -201,21 +210,27 @@ def test_a_file_of_one_split_is_refused_for_the_rows_that_its_network_saw(made):
     assert [len(one["samples"]) for one in told.run["settings"]["seen"]] == [24]
 
 
-def test_signal_in_test_rows_alone_is_nothing_to_the_network(tmp_path):
-    """A white corner marks the positive test images alone: whatever is learned is the same without it, to the bit."""
+@pytest.mark.parametrize("freeze", ["none", "upto:pool1"])
+def test_signal_in_test_rows_alone_is_nothing_to_the_network(tmp_path, monkeypatch, freeze):
+    """A white corner marks the positive test images alone: whatever is learned is the same without it, to the bit.
+
+    Where the first block is frozen, its activations are computed in batches that test images share.
+    """
+    monkeypatch.setattr("featx.training.extracted", lambda *_: ())
     settings = dataclasses.replace(QUICK, lr=0.1, epochs=15)
     plain = dataset(tmp_path / "plain" / "toy", hint=0)
-    without = trained(plain, tmp_path / "a", folds="holdout:50/50", settings=settings)
+    how = {"folds": "holdout:50/50", "settings": settings, "freeze": freeze}
+    without = trained(plain, tmp_path / "a", **how)
     split = without.plan.splits[0]
     words = {f"i{row}": row // 2 % 2 for row in range(48)}  # by the name of the file
     tested = {without.plan.ids[row].removesuffix(".png") for row in split.test.tolist()}
     marked = [name for name in words if words[name] and name in tested]
     planted = dataset(tmp_path / "planted" / "toy", hint=0, planted=marked)
-    with_it = trained(planted, tmp_path / "b", folds="holdout:50/50", settings=settings)
+    with_it = trained(planted, tmp_path / "b", **how)
     assert with_it.plan.splits[0].test.tolist() == split.test.tolist() and len(marked) > 5
     assert tensors(with_it.trainings[0].path) == tensors(without.trainings[0].path)
     everywhere = dataset(tmp_path / "all" / "toy", hint=0, planted=[name for name in words if words[name]])
-    found = trained(everywhere, tmp_path / "c", folds="holdout:50/50", settings=settings)
+    found = trained(everywhere, tmp_path / "c", **how)
     assert found.trainings[0].history[-1]["validation_auc"] == 1.0  # where train rows have it, it is found
 
 
@@ -230,16 +245,24 @@ def test_a_row_is_refused_through_two_ancestors_and_heads_are_exchanged(tmp_path
     last = trained(third, cache, weights=str(two.trainings[0].path), folds="all", called="more")
     path = last.trainings[0].path
     assert path.name.startswith("maia-custom2@random0+retina+atlas+more--")
-    features = extract(retina, backbone="maia-custom2", weights=str(path), size=SIDE, cache=cache)
+    features = extract(retina, backbone="maia-custom2", weights=str(path), size=SIDE, isolate=False, cache=cache)
     assert features.files[0].name.startswith("maia-custom2@random0+retina+atlas+more--fc1--")
     with pytest.raises(DataError, match="have seen 48 of the samples"):
         compare(features.files, **{**FAST, "designs": ["diagnosis"]}, cache=cache)
     fresh = dataset(tmp_path / "fresh", first=3000, seed=3)
-    other = extract(fresh, backbone="maia-custom2", weights=str(path), size=SIDE, cache=cache)
-    assert compare(other.files, **FAST, cache=cache, out=tmp_path / "out").run["settings"]["seen"] == []
+    other = extract(fresh, backbone="maia-custom2", weights=str(path), size=SIDE, isolate=False, cache=cache)
+    compared = compare(other.files, **FAST, cache=cache, out=tmp_path / "out")
+    assert compared.run["settings"]["seen"] == []
+    # a model on such weights says of a picture whether it or any network before it has seen it
+    model = save_evaluated(tmp_path / "model.featx", compared.run, compared.questions, cache=cache).path
+    new = dataset(tmp_path / "new", first=7000, seed=7, n=4)
+    asked = {retina: 0, atlas: 1000, third: 2000, fresh: 3000, new: 7000}
+    images = [table.parent / f"i{first}.png" for table, first in asked.items()]
+    told = Predictor.load(model).predict(images, cache=cache, isolate=False)
+    assert [one.seen for one in told] == [True, True, True, True, False]
     # the same lesion under another picture is seen too, and so it is where one file trains and another is tested
     again = dataset(tmp_path / "again", first=1000, seed=9)
-    same = extract(again, backbone="maia-custom2", weights=str(path), size=SIDE, cache=cache)
+    same = extract(again, backbone="maia-custom2", weights=str(path), size=SIDE, isolate=False, cache=cache)
     with pytest.raises(DataError, match="have seen 48 of the samples"):
         compare(same.files, **FAST, cache=cache)
     given = {"classifiers": ["svm"], "params": ["C=1"], "designs": [DESIGN], "cache": cache, "jobs": 1}
@@ -254,7 +277,8 @@ def test_features_whose_weights_nobody_can_vouch_for_are_refused(made, tmp_path)
     path = found.trainings[0].path
     fresh = dataset(tmp_path / "fresh", first=5000, seed=5)
     shutil.copytree(cache, tmp_path / "cache")
-    features = extract(fresh, backbone="maia-custom2", weights=str(path), size=SIDE, cache=tmp_path / "cache").files
+    about = {"weights": str(path), "size": SIDE, "isolate": False, "cache": tmp_path / "cache"}
+    features = extract(fresh, backbone="maia-custom2", **about).files
     digest = read_features(features[0]).about["spec"]["weights"]
     sidecar = tmp_path / "cache" / "weights" / f"{digest[:16]}.seen.json"
     told = json.loads(sidecar.read_text())
@@ -265,7 +289,7 @@ def test_features_whose_weights_nobody_can_vouch_for_are_refused(made, tmp_path)
     sidecar.unlink()
     with pytest.raises(CacheError, match="trained here"):
         compare(features, **FAST, cache=tmp_path / "cache")
-    extract(fresh, backbone="maia-custom2", weights=str(path), size=SIDE, cache=tmp_path / "cache")
+    extract(fresh, backbone="maia-custom2", **about)
     assert compare(features, **FAST, cache=tmp_path / "cache", out=tmp_path / "out").cells
 
 

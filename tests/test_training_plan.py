@@ -8,7 +8,7 @@ from featx.backbones import BACKBONES
 from featx.backbones.heads import parse_head
 from featx.backbones.trained import backbone_as, head_path, structure_for
 from featx.errors import UnknownName, UsageError
-from featx.training.plan import blocks, frozen_for
+from featx.training.plan import Frozen, blocks, frozen_for, with_norms_kept
 
 
 def network_of(name, *, head="linear", cut=None, size=64, device="meta"):
@@ -92,3 +92,16 @@ def test_what_is_frozen_does_not_change_by_a_bit_batch_norm_included(text):
     assert [key for key in moved if key.endswith("weight") and torch.equal(after[key], before[key])] == []
     if text != "all":
         assert all(not torch.equal(after[key], before[key]) for key in moved if key.endswith("running_mean"))
+
+
+def test_norms_that_are_kept_keep_their_statistics_while_their_weights_learn():
+    network, _, head = network_of("mobilenet_v3_small", device="cpu", head="8bn")
+    frozen = with_norms_kept(Frozen(frozenset(), ()), network, head=head)
+    frozen.apply(network)
+    before = {key: values.clone() for key, values in network.state_dict().items()}
+    frozen.train(network)
+    batch = torch.from_numpy(np.random.default_rng(0).normal(size=(4, 3, 64, 64)).astype(np.float32))
+    network(batch).square().sum().backward()
+    moved = {key for key, values in network.state_dict().items() if not torch.equal(values, before[key])}
+    assert moved == {f"{head}.bn1.{name}" for name in ("running_mean", "running_var", "num_batches_tracked")}
+    assert all(values.grad is not None for values in network.parameters())

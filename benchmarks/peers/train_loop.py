@@ -1,7 +1,8 @@
 """What a user would write instead of `featx finetune`: a plain torch loop over a DataLoader of JPEG files.
 
 torchvision's MobileNetV2 with a fresh last layer, SGD with momentum, flips by ``v2``, two workers; prints one JSON line
-for each epoch: seconds, images and mean loss. Nothing here knows featx.
+for each epoch: seconds, images and mean loss. What is frozen has no gradients and stays in evaluation mode. Nothing
+here knows featx.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class Pictures(Dataset):
     """Image files with a class each, decoded whenever they are asked for."""
 
-    def __init__(self, rows: list[tuple[str, int]], size: int) -> None:
+    def __init__(self, rows: list[tuple[str, int]], size: int, flips: bool) -> None:
         self.rows = rows
         self.change = v2.Compose(
-            [v2.Resize((size, size), antialias=True), v2.RandomHorizontalFlip(), v2.RandomVerticalFlip(), v2.ToImage(),
+            [v2.Resize((size, size), antialias=True),
+             *([v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()] if flips else []), v2.ToImage(),
              v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)]
         )  # fmt: skip
 
@@ -41,6 +43,21 @@ class Pictures(Dataset):
             return self.change(image.convert("RGB")), label
 
 
+def freeze(net: torch.nn.Module, until: str) -> list[torch.nn.Module]:
+    """Take gradients from everything up to a module, in the order of registration; return what is frozen."""
+    frozen, passed = [], False
+    for name, module in net.named_modules():
+        inside = name == until or name.startswith(f"{until}.")
+        passed = passed or inside
+        if passed and not inside:
+            break
+        if not any(True for _ in module.children()):
+            frozen.append(module)
+    for module in frozen:
+        module.requires_grad_(False)
+    return frozen
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("rows", type=Path, help="CSV of path and class")
@@ -50,6 +67,8 @@ def main() -> None:
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="fp32")
     parser.add_argument("--lr", type=float, default=0.003)
+    parser.add_argument("--frozen", default="", help="everything up to this module is frozen")
+    parser.add_argument("--flips", type=int, default=1)
     given = parser.parse_args()
     with given.rows.open(newline="") as file:
         rows = [(path, int(label)) for path, label in csv.reader(file)]
@@ -63,12 +82,17 @@ def main() -> None:
         last[-1] = torch.nn.Linear(last[-1].in_features, 2)
     else:
         net.fc = torch.nn.Linear(net.fc.in_features, 2)
-    loader = DataLoader(Pictures(rows, given.size), given.batch, shuffle=True, num_workers=given.workers,
+    frozen = freeze(net, given.frozen) if given.frozen else []
+    pictures = Pictures(rows, given.size, bool(given.flips))
+    loader = DataLoader(pictures, given.batch, shuffle=True, num_workers=given.workers,
                         persistent_workers=given.workers > 0)  # fmt: skip
-    optimiser = torch.optim.SGD(net.parameters(), lr=given.lr, momentum=0.9)
+    learning = [values for values in net.parameters() if values.requires_grad]
+    optimiser = torch.optim.SGD(learning, lr=given.lr, momentum=0.9)
     for epoch in range(given.epochs):
         began, total, cpu = time.perf_counter(), 0.0, os.times()
         net.train()
+        for module in frozen:
+            module.eval()
         for images, labels in loader:
             with torch.autocast("cpu", torch.bfloat16, enabled=given.precision == "bf16"):
                 loss = torch.nn.functional.cross_entropy(net(images), labels)

@@ -8,15 +8,38 @@ image collections. This file must never know weights files or datasets.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from featx.backbones.base import Backbone, head, maps, torchvision_network
+from featx.backbones.base import Backbone, head, maps
+
+if TYPE_CHECKING:
+    from torch import nn
 
 _STAGES = {f"stage{number}": f"trunk_output.block{number}" for number in range(1, 5)}
 _LAYERS = (*maps({"stem": "stem"} | _STAGES), *head("fc"))
 
 
 def _regnet(name: str) -> Backbone:
-    return Backbone(name, family="regnet", layers=_LAYERS, build=torchvision_network(name))
+    return Backbone(name, family="regnet", layers=_LAYERS, build=partial(_build, name))
+
+
+def _build(name: str) -> nn.Module:
+    """Build a network whose widths torchvision computes with tensors: those are real, also where weights are not."""
+    import torch
+    from torchvision.models import regnet
+
+    widths = regnet.BlockParams.from_init_params
+
+    def real(*given: Any, **named: Any) -> Any:
+        with torch.device("cpu"):
+            return widths(*given, **named)
+
+    regnet.BlockParams.from_init_params = real
+    try:
+        return getattr(regnet, name)(weights=None)
+    finally:
+        regnet.BlockParams.from_init_params = widths
 
 
 regnet_x_400mf = _regnet("regnet_x_400mf")

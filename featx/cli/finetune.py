@@ -13,6 +13,7 @@ from featx.cli.options import cache_option, data_argument, dataset_options, quie
 from featx.cli.talk import columns, progress
 from featx.cli.training_options import (
     freeze_option,
+    grid_of,
     learning_options,
     network_options,
     picture_options,
@@ -44,6 +45,7 @@ def finetune(data: Path | None, weights: str | None, **options: Any) -> None:
       featx finetune DATA --freeze all-but:last --design mel-vs-benign
       featx compare --design mel-vs-benign --clf svm,rf,tree,argmax
     Weights for other data, which start from these: --folds all, then --weights FILE there.
+    Settings chosen inside each train side: --grid l2=1e-4,1e-3,1e-2 --grid lr=1e-4,1e-3
     A training that was stopped goes on where it was; one that is done is not done again.
     """  # noqa: D301
     learn(data, weights=weights or "imagenet", **options)
@@ -58,6 +60,8 @@ def learn(
     negative: list[str],
     drop: list[str],
     augment: str,
+    norms: str | None,
+    grids: list[str],
     quiet: bool,
     verbose: bool,
     **options: Any,
@@ -68,7 +72,9 @@ def learn(
     from featx.designs import custom
     from featx.training import Settings, finetune
 
-    settings = Settings(**{name: options.pop(name) for name in SETTINGS}, augmentation=parse(augment))
+    norms = norms or ("batch" if weights.partition(":")[0] == "random" else "keep")
+    given = {name: options.pop(name) for name in SETTINGS}
+    settings = Settings(**given, norms=norms, augmentation=parse(augment))
     chosen = custom(positive, negative, drop=drop) if positive or negative or drop else design
     if data is None and not quiet:
         click.echo("no DATA given: the built-in demo is used (synthetic images)", err=True)
@@ -79,6 +85,7 @@ def learn(
             design=chosen,
             settings=settings,
             columns=columns(options),
+            grid=grid_of(grids),
             on_decoded=decoded,
             on_epoch=told,
             **options,

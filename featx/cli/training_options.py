@@ -5,6 +5,8 @@ Only names, kinds and help: nothing is computed here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from featx.cli.options import (
@@ -18,6 +20,7 @@ from featx.cli.options import (
     share,
     together,
 )
+from featx.errors import UsageError
 
 HEADS = "linear, gap+512, flatten+128bn, 512-128, flatten+dense2+dropout2, or widths of your own"
 
@@ -119,6 +122,12 @@ def learning_options(*, lr: float, head_lr: float | None, epochs: int) -> Decora
             text="Classes of unequal size: weighted losses, weighted draws, or the smaller ones again.",
         ),
         click.option(
+            "--norms",
+            type=click.Choice(("batch", "keep")),
+            help="What batch norm that is not frozen normalises by: the batch, or for good the statistics that came "
+            "with the weights [keep; batch with random weights].",
+        ),
+        click.option(
             "--augment",
             default="none",
             show_default=True,
@@ -126,7 +135,46 @@ def learning_options(*, lr: float, head_lr: float | None, epochs: int) -> Decora
             help="While learning: flip, rotate[=DEGREES], scale[=1.3], stretch[=1.3], shear[=30], shift[=SHARE], "
             "right-angles (turns of 90 degrees), paper (all of Menegola et al.), none.",
         ),
+        click.option(
+            "--grid",
+            "grids",
+            multiple=True,
+            metavar="NAME=A,B,...",
+            help="Values to try, each with each, of lr, head-lr, l2, momentum or batch-size: each split takes the "
+            "network with the lowest validation loss inside its train side.",
+        ),
+        click.option(
+            "--keep-frozen",
+            type=click.FloatRange(min=0),
+            default=8.0,
+            show_default=True,
+            metavar="GB",
+            help="What is frozen before all that learns is computed once an image, and kept up to so many GB; 0: anew "
+            "in every epoch.",
+        ),
         choice("--precision", "auto", "fp32", "bf16", default="auto", text="auto is bf16 where that is faster."),
         choice("--device", "auto", "cpu", "cuda", default="auto", text="auto takes a GPU where there is one."),
         click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of folds and training."),
     )
+
+
+def grid_of(texts: Sequence[str]) -> dict[str, list[float]]:
+    """Read ``l2=1e-4,1e-3`` and the like.
+
+    Raises
+    ------
+    UsageError
+        Where one is no name with numbers, or a name comes twice.
+    """
+    grid: dict[str, list[float]] = {}
+    for text in texts:
+        name, _, values = text.partition("=")
+        name = name.strip().replace("-", "_")
+        try:
+            numbers = [float(value) for value in values.split(",")]
+        except ValueError:
+            raise UsageError(f"--grid {text!r}: write a name and numbers, such as l2=1e-4,1e-3") from None
+        if name in grid:
+            raise UsageError(f"--grid {name} came twice; give all its values at once")
+        grid[name] = numbers
+    return grid

@@ -34,12 +34,18 @@ def training_told(found: Finetuned, *, verbose: bool = False) -> str:
     reused = sum(training.reused for training in found.trainings)
     if reused:
         lines.append(f"{reused} of {len(found.trainings)} networks had been trained before")
-    rows = [[t.name, str(t.best_epoch), str(len(t.history)), *_kept(t)] for t in found.trainings]
-    head = ["split", "kept epoch", "of", "validation loss", "validation AUC"]
-    lines += aligned([head, *rows])
+    chosen = found.grid is not None
+    rows = [
+        [t.name, *([t.word] if chosen else []), str(t.best_epoch), str(len(t.history)), *_kept(t)]
+        for t in found.trainings
+    ]
+    head = ["split", *(["chosen"] if chosen else []), "kept epoch", "of", "validation loss", "validation AUC"]
+    lines += aligned([head, *rows], left=2 if chosen else 1)
     if verbose:
         lines += [f"weights: {training.path}" for training in found.trainings]
     lines.append(f"weights and curves: {_folder(found)}")
+    if chosen:
+        lines.append(f"chosen by the lowest loss on each split's validation part; all that was tried: {found.grid}")
     lines += [f"features: {path}" for path in found.files]
     return "\n".join([*lines, *_next(found)])
 
@@ -59,8 +65,7 @@ def of_set(path: Path) -> str:
 
 
 def _kept(training: Any) -> list[str]:
-    row = training.history[training.best_epoch - 1]
-    return [f"{row['validation_loss']:.3f}", number(row["validation_auc"])]
+    return [f"{training.best['validation_loss']:.3f}", number(training.best["validation_auc"])]
 
 
 def _folder(found: Finetuned) -> str:
@@ -73,7 +78,7 @@ def _folder(found: Finetuned) -> str:
 def _next(found: Finetuned) -> list[str]:
     if found.plan is None:
         return ["for other data: `featx finetune OTHER --weights FILE` with this file, or `featx extract` with it"]
-    mean = float(np.mean([t.history[t.best_epoch - 1]["validation_auc"] for t in found.trainings]))
+    mean = float(np.mean([t.best["validation_auc"] for t in found.trainings]))
     return [
         f"mean AUC on the validation parts {number(mean)}, which chose the epochs and so flatters: "
         "`featx compare` says what the test sides say"

@@ -1,15 +1,15 @@
 """Training: networks that learn on the train side of each split, and the features that they then give.
 
 What comes out is one more backbone @ weights, and takes the road of any other. ``request`` settles what is asked,
-``plan`` what learns, ``loop`` learns, ``weights`` keeps what was learned with all that it has seen, ``entries`` puts
-the features of one network a split into the cache as one entry. The networks of a split are handed its train rows and
-no others.
+``plan`` what learns, ``splits`` which rows, ``networks`` trains one a split; ``loop`` learns, ``prefix`` and ``kept``
+compute what is frozen once, ``weights`` keeps what was learned with all that it has seen, ``entries`` puts the features
+of one network a split into the cache as one entry. The networks of a split are handed its train rows and no others.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from featx.designs import Design
 from featx.engine import OnProgress
 from featx.folds import Folds
 from featx.training.entries import extracted
-from featx.training.request import ALL, Asked, settle
+from featx.training.networks import Training, trained, write_grid
+from featx.training.request import ALL, KEEP_FROZEN, Asked, settle
 from featx.training.settings import Settings
-from featx.training.splits import Training, plan_for, trained
+from featx.training.splits import plan_for
 
 __all__ = ["ALL", "Finetuned", "Settings", "Training", "finetune"]
 
@@ -53,6 +54,8 @@ class Finetuned:
         Numbers in a network that learned, and all of them.
     notes : tuple of str
         What the user should know.
+    grid : pathlib.Path or None
+        What a grid tried on each split, as CSV.
     """
 
     dataset: Dataset
@@ -66,10 +69,11 @@ class Finetuned:
     learned: int
     weights: int
     notes: tuple[str, ...]
+    grid: Path | None = None
 
 
 def finetune(
-    data: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | Dataset | None = None,
     *,
     backbone: str = "mobilenet_v2",
     weights: str = "imagenet",
@@ -98,6 +102,8 @@ def finetune(
     max_failures: float = 0.05,
     on_decoded: OnProgress | None = None,
     on_epoch: OnEpoch | None = None,
+    grid: Mapping[str, Sequence[float]] | None = None,
+    keep_frozen: float = KEEP_FROZEN,
 ) -> Finetuned:
     """Train one network on the train side of each split, and extract its features.
 
@@ -138,7 +144,13 @@ def finetune(
     on_decoded : callable, optional
         Told (done, total) images decoded.
     on_epoch : callable, optional
-        Told the split and the history's row after each epoch.
+        Told the split (and the point of the grid) and the history's row after each epoch.
+    grid : mapping of str to sequence of float, optional
+        Values to try of ``lr``, ``head_lr``, ``l2``, ``momentum`` or ``batch_size``, each with each: the network of a
+        split is the one with the lowest loss on the validation part of its train side. All of them are kept.
+    keep_frozen : float
+        GB that activations of what is frozen may take in the cache: they are then computed once an image and not in
+        every epoch. 0 keeps none.
 
     Returns
     -------
@@ -155,7 +167,7 @@ def finetune(
     asked = Asked(
         data, backbone, weights, design, folds, head, dropout, cut, freeze, tuple(layers), called, size, resize,
         interpolation, antialias, trim, normalise, device, adapter, columns, name, akiec, scc, max_failures,
-        settings or Settings(),
+        settings or Settings(), grid or {}, keep_frozen,
     )  # fmt: skip
     request = settle(asked, places)
     work = plan_for(request, on_decoded)
@@ -174,4 +186,5 @@ def finetune(
         trainings[0].learned,
         trainings[0].weights,
         (*work.notes, *told),
+        write_grid(work, trainings),
     )

@@ -14,7 +14,10 @@ from featx.cache import FeatureFile, sets
 from featx.errors import CacheError
 from featx.extraction import extract
 from featx.provenance import digest_json
-from featx.training.splits import Training, Work
+from featx.training.networks import Training
+from featx.training.splits import Work
+
+FEW = 1000  # images, all of them decoded before: a process of its own takes longer to start than they take
 
 
 def extracted(work: Work, trainings: Sequence[Training]) -> tuple[Path, ...]:
@@ -101,6 +104,7 @@ def _features(work: Work, training: Training, layers: Sequence[str]) -> Sequence
         trim=transform.trim,
         precision="fp32",  # one precision for all networks of a set, whatever each would bear
         device=work.request.device,
+        isolate=len(work.request.dataset.samples) > FEW,
         cache=work.request.places.root,
         adapter=asked.adapter,
         columns=asked.columns,

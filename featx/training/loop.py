@@ -20,9 +20,10 @@ from featx import augment
 from featx.errors import TrainingError
 from featx.training import checkpoint, history, sampling
 from featx.training.losses import Loss
+from featx.training.passes import Passes, passes_for
 from featx.training.settings import Settings
 from featx.training.state import Learner, State
-from featx.training.stepping import OutOfMemory, memory_told, optimiser_for, seeded
+from featx.training.stepping import OutOfMemory, memory_reused, memory_told, optimiser_for, seeded
 
 if TYPE_CHECKING:
     import torch
@@ -62,7 +63,8 @@ def learn(learner: Learner, settings: Settings, *, kept_in: Path, on_epoch: OnEp
     MemoryError
         Where not even a pass of two images fits.
     """
-    return _Loop(learner, settings, kept_in, on_epoch).run()
+    with memory_reused():
+        return _Loop(learner, settings, kept_in, on_epoch).run()
 
 
 class _Loop:
@@ -107,6 +109,7 @@ class _Loop:
         """Let learn what learns in this phase, with an optimiser of its own."""
         self.frozen = self.learner.frozen[self.state.phase]
         self.frozen.apply(self.network)
+        self.passes: Passes | None = None
         groups: dict[str, list[Any]] = {f"{part} {kind}": [] for part in ("backbone", "head") for kind in ("all", "l2")}
         for name, values in self.network.named_parameters():
             if values.requires_grad:
@@ -133,13 +136,14 @@ class _Loop:
         rng = np.random.default_rng([self.settings.seed, state.epoch])
         rows = sampling.order(y, classes=self.learner.classes, balance=self.settings.balance, rng=rng)
         draws = rng.random((len(rows), augment.DRAWS))
-        self.frozen.train(self.network)
         total, right = 0.0, 0
         with memory_told(), seeded(self.learner.device, int(rng.integers(2**62))):
+            passes = self._passes()
+            self.frozen.train(self.network)
             for at in np.array_split(np.arange(len(rows)), math.ceil(len(rows) / self.settings.batch_size)):
-                loss, good = self._step(rows[at], draws[at])
+                loss, good = self._step(passes, rows[at], draws[at])
                 total, right = total + loss, right + good
-            judged = self._validate()
+            judged = self._validate(passes)
         learns_backbone = any(g["part"] == "backbone" and g["params"] for g in self.optimiser.param_groups)
         return {
             "epoch": state.epoch + 1,
@@ -153,15 +157,28 @@ class _Loop:
             "seconds": monotonic() - began,
         }
 
-    def _step(self, rows: np.ndarray, draws: np.ndarray) -> tuple[float, int]:
+    def _passes(self) -> Passes:
+        """Return the forward passes of this phase, settled once the network is as a checkpoint left it."""
+        if self.passes is None:
+            self.passes, why = passes_for(
+                self.learner,
+                self.frozen,
+                self.settings.augmentation,
+                epochs=self.lengths[self.state.phase],
+                at_most=self.state.micro if self.state.micro < self.settings.batch_size else None,
+            )
+            if why is not None and why not in self.state.notes:
+                self.state.notes.append(why)
+        return self.passes
+
+    def _step(self, passes: Passes, rows: np.ndarray, draws: np.ndarray) -> tuple[float, int]:
         """Take one step, in as many passes as memory asks for; return the sum of losses and how many were right."""
         import torch
 
         total, right = 0.0, 0
         for part in np.array_split(np.arange(len(rows)), math.ceil(len(rows) / self.state.micro)):
             y = torch.from_numpy(self.learner.train.y[rows[part]]).to(self.learner.device)
-            batch = self.learner.feed(self.learner.train.pixels(rows[part]))
-            logits = self._logits(augment.apply(batch, self.settings.augmentation, draws=draws[part]))
+            logits = passes.learning(rows[part], draws[part])
             loss = self.loss(logits, y).sum()
             (loss / len(rows)).backward()
             total += loss.item()
@@ -172,13 +189,7 @@ class _Loop:
         self.optimiser.zero_grad(set_to_none=True)
         return total, right
 
-    def _logits(self, batch: torch.Tensor) -> torch.Tensor:
-        import torch
-
-        with torch.autocast(self.learner.device, torch.bfloat16, enabled=self.learner.precision == "bf16"):
-            return self.network(batch).float()
-
-    def _validate(self) -> dict[str, float]:
+    def _validate(self, passes: Passes) -> dict[str, float]:
         import torch
 
         from featx.metrics import ranking_score
@@ -188,7 +199,7 @@ class _Loop:
         with torch.inference_mode():
             for at in np.array_split(np.arange(len(examples.y)), math.ceil(len(examples.y) / self.state.micro)):
                 y = torch.from_numpy(examples.y[at]).to(self.learner.device)
-                logits = self._logits(self.learner.feed(examples.pixels(at)))
+                logits = passes.judged(at)
                 losses.append(self.judged(logits, y).cpu().numpy())
                 scores.append(self.judged.scores(logits).cpu().numpy())
         loss, told = float(np.concatenate(losses).mean()), np.concatenate(scores)

@@ -37,10 +37,13 @@ class Examples(NamedTuple):
         Takes places in ``y``, returns uint8 of shape (b, s, s, 3).
     y : numpy.ndarray of int64, shape (n,)
         Class codes.
+    places : numpy.ndarray of int64, shape (n,), or None
+        Where each row stands among all images, by which activations of it are kept; None where none are.
     """
 
     pixels: Callable[[np.ndarray], np.ndarray]
     y: np.ndarray
+    places: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -57,17 +60,20 @@ class Pixels:
         Images that could not be decoded, with the reason.
     decoded : int
         Images decoded now; the others were there.
+    name : str
+        What this set of decoded images is called in names of files.
     """
 
     values: np.ndarray
     digests: tuple[str, ...]
     failed: dict[str, str]
     decoded: int
+    name: str
 
     def examples(self, rows: np.ndarray, y: np.ndarray) -> Examples:
         """Return some rows alone, with their classes."""
         rows = rows.copy()
-        return Examples(lambda at: self.values[rows[at]], y)
+        return Examples(lambda at: self.values[rows[at]], y, rows)
 
 
 class _Row(NamedTuple):
@@ -117,7 +123,7 @@ def decoded(
     rows = [row for row in known if row is not None]
     failed = {path: row.reason for path, row in zip(paths, rows, strict=True) if row.reason}
     values = np.memmap(file, dtype=np.uint8, mode="r", shape=shape)
-    return Pixels(values, tuple(row.sha256 for row in rows), failed, len(todo))
+    return Pixels(values, tuple(row.sha256 for row in rows), failed, len(todo), file.stem)
 
 
 def _known(file: Path, shape: tuple[int, ...]) -> list[Any]:
@@ -212,7 +218,7 @@ class Feed:
         self._scale, self._shift = (
             torch.tensor(values, dtype=torch.float32, device=device).view(1, 3, 1, 1) for values in (scale, shift)
         )
-        self._bgr, self._device = normalise.bgr, device
+        self.normalise, self._bgr, self._device = normalise, normalise.bgr, device
 
     def __call__(self, pixels: np.ndarray) -> Any:
         """Return a float32 tensor of shape (b, 3, s, s), channels last in memory."""

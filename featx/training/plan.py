@@ -92,6 +92,18 @@ def frozen_for(network: nn.Module, backbone: Backbone, text: str, *, head: str) 
     return _within(network, found, regions, head=head)
 
 
+def with_norms_kept(frozen: Frozen, network: nn.Module, *, head: str) -> Frozen:
+    """Return the same with every batch norm before the head in evaluation mode: it keeps its statistics."""
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    norms = [
+        path
+        for path, module in network.named_modules()
+        if isinstance(module, _BatchNorm) and path not in frozen.modules and not path.startswith(f"{head}.")
+    ]
+    return Frozen(frozen.parameters, (*frozen.modules, *norms))
+
+
 def _end(found: dict[str, Span], layer: Layer) -> int:
     if layer.module not in found:
         raise UnknownName("module that is called", layer.module, filter(None, found))

@@ -6,6 +6,7 @@ Knows no rows of a split and learns nothing.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,26 +18,27 @@ from featx.backbones import BACKBONES, Backbone
 from featx.backbones.heads import parse_head
 from featx.backbones.trained import Structure, backbone_as, structure_for
 from featx.cache.places import Places
-from featx.datasets import Columns, Dataset, open_dataset
+from featx.datasets import Columns, Dataset
 from featx.datasets.base import slug
 from featx.designs import Design
 from featx.errors import UsageError
-from featx.extraction import demo_dataset
+from featx.extraction import dataset_for
 from featx.images import Transform, normalisation
 from featx.training import devices
 from featx.training.losses import outputs_for
 from featx.training.pixels import Pixels, decoded
-from featx.training.settings import Settings
+from featx.training.settings import Candidate, Settings, unfolded
 from featx.training.weights import Start, begin
 
 ALL = "all"  # folds that leave nothing out: weights for another dataset
+KEEP_FROZEN = 8.0  # GB that activations of a frozen beginning may take in the cache
 
 
 @dataclass(frozen=True)
 class Asked:
     """What a user asks of a training, in words and plain values; see :func:`featx.training.finetune`."""
 
-    data: str | os.PathLike[str] | None
+    data: str | os.PathLike[str] | Dataset | None
     backbone: str
     weights: str
     design: str | Design
@@ -61,6 +63,8 @@ class Asked:
     scc: str
     max_failures: float
     settings: Settings = field(default_factory=Settings)
+    grid: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    keep_frozen: float = KEEP_FROZEN
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ class Request:
         Class code of each sample, -1 where the design leaves it out.
     called : str
         What this training is called in the history of its weights.
+    candidates : tuple of Candidate
+        The settings, or every point of a grid around them.
     """
 
     asked: Asked
@@ -94,6 +100,7 @@ class Request:
     classes: tuple[str, ...]
     y: np.ndarray
     called: str
+    candidates: tuple[Candidate, ...]
 
     @property
     def history(self) -> str:
@@ -142,6 +149,7 @@ def settle(asked: Asked, places: Places) -> Request:
     with torch.device("meta"):
         network = shelf.build()
     device, precision = devices.settled(network, device=asked.device, precision=asked.settings.precision)
+    settings = replace(asked.settings, precision=precision)
     return Request(
         asked,
         places,
@@ -151,19 +159,17 @@ def settle(asked: Asked, places: Places) -> Request:
         start,
         structure,
         Transform(size, asked.resize, asked.interpolation, asked.antialias, asked.trim),
-        replace(asked.settings, precision=precision),
+        settings,
         device,
         classes,
         assignment.y,
         _called(asked.called or dataset.name),
+        unfolded(settings, asked.grid),
     )
 
 
 def _dataset(asked: Asked, places: Places) -> Dataset:
-    if asked.data is None:
-        dataset = demo_dataset(places)
-    else:
-        dataset = open_dataset(asked.data, adapter=asked.adapter, columns=asked.columns)
+    dataset = dataset_for(asked.data, places, adapter=asked.adapter, columns=asked.columns)
     if asked.name is None:
         return dataset
     if slug(asked.name) != asked.name:

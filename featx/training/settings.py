@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import product
+from typing import Any, NamedTuple
 
 from featx.augment import Augmentation
 from featx.errors import UnknownName, UsageError
@@ -12,7 +14,9 @@ from featx.training.sampling import BALANCES
 OPTIMISERS = ("sgd", "nesterov", "adam")
 DECAYS = ("none", "plateau", "cosine")
 LOSSES = ("softmax", "sigmoid")
+NORMS = ("batch", "keep")
 PRECISIONS = ("auto", "fp32", "bf16")
+GRIDS = ("lr", "head_lr", "l2", "momentum", "batch_size")  # what a grid may try
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,9 @@ class Settings:
         Cross-entropy of all classes, or of each by itself (one output for two classes).
     validation : float
         Share of the train rows that is held back, by group.
+    norms : {"batch", "keep"}
+        What batch norm of the backbone normalises by while it learns: the batch, or the statistics that came with the
+        weights, which then stay as they are. Its scale and offset learn either way, unless they are frozen.
     augmentation : Augmentation
         How pictures are changed while learning.
     precision : {"auto", "fp32", "bf16"}
@@ -73,6 +80,7 @@ class Settings:
     balance: str = "weights"
     loss: str = "softmax"
     validation: float = 0.1
+    norms: str = "batch"
     augmentation: Augmentation = field(default_factory=Augmentation)
     precision: str = "auto"
     seed: int = 0
@@ -83,6 +91,7 @@ class Settings:
             ("decay", self.decay, DECAYS),
             ("balance", self.balance, BALANCES),
             ("loss", self.loss, LOSSES),
+            ("norms", self.norms, NORMS),
             ("precision", self.precision, PRECISIONS),
         ):
             if word not in known:
@@ -107,3 +116,50 @@ class Settings:
 def _refuse_unless(sound: bool, option: str, expected: str, value: float) -> None:
     if not sound:
         raise UsageError(f"{option} takes a value {expected}; {value} came")
+
+
+class Candidate(NamedTuple):
+    """Settings that are tried.
+
+    Attributes
+    ----------
+    settings : Settings
+        All of them.
+    point : dict of str to float
+        What of them a grid set; empty without a grid.
+    """
+
+    settings: Settings
+    point: dict[str, float]
+
+    @property
+    def word(self) -> str:
+        """The point as people and names say it: ``l2=0.001``."""
+        return ",".join(f"{name}={value:g}" for name, value in self.point.items())
+
+
+def unfolded(settings: Settings, grid: Mapping[str, Sequence[float]]) -> tuple[Candidate, ...]:
+    """Return every point of a grid, in the order of its values; the settings alone where there is no grid.
+
+    Raises
+    ------
+    UnknownName
+        Where a grid is of something else than rates, l2, momentum or the batch.
+    UsageError
+        Where a value is none that a setting takes, or comes twice.
+    """
+    for name, values in grid.items():
+        if name not in GRIDS:
+            raise UnknownName("setting that a grid may try", name, GRIDS)
+        if not values or len(set(values)) < len(values):
+            raise UsageError(f"--grid {name}: give one or more values, each once")
+    points = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    return tuple(Candidate(_at(settings, point), point) for point in points)
+
+
+def _at(settings: Settings, point: Mapping[str, float]) -> Settings:
+    whole = {name: int(value) for name, value in point.items() if name == "batch_size"}
+    if any(value != point[name] for name, value in whole.items()):
+        raise UsageError(f"--grid batch_size takes whole numbers; {point['batch_size']:g} came")
+    changes: dict[str, Any] = {**point, **whole}
+    return replace(settings, **changes)

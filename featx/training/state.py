@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from featx.training.kept import Bank
 from featx.training.pixels import Examples, Feed
 from featx.training.plan import Frozen
 
@@ -32,6 +33,8 @@ class Learner(NamedTuple):
         How many there are.
     device, precision : str
         ``cpu`` or ``cuda``, ``fp32`` or ``bf16``.
+    bank : Bank or None
+        Where activations of what is frozen are kept; None where they are computed in each epoch.
     """
 
     network: nn.Module
@@ -43,6 +46,7 @@ class Learner(NamedTuple):
     classes: int
     device: str
     precision: str
+    bank: Bank | None = None
 
 
 @dataclass

@@ -1,10 +1,11 @@
-"""What a step needs beside the network: an optimiser by part, generators of its own, a word for a lack of memory.
+"""What a step needs beside the network: an optimiser by part, generators of its own, memory and a word for its lack.
 
 Knows no rows and no epochs.
 """
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from featx.training.settings import Settings
 if TYPE_CHECKING:
     import torch
 
+MMAP_MAX, TRIM_THRESHOLD = -4, -1  # of glibc's mallopt
 MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 
 
@@ -30,8 +32,9 @@ def optimiser_for(settings: Settings, groups: dict[str, list[Any]]) -> torch.opt
         for name, values in groups.items()
     ]
     if settings.optimiser == "adam":
-        return torch.optim.Adam(given, lr=settings.lr)
-    return torch.optim.SGD(given, lr=settings.lr, momentum=settings.momentum, nesterov=settings.optimiser == "nesterov")
+        return torch.optim.Adam(given, lr=settings.lr, fused=True)
+    nesterov = settings.optimiser == "nesterov"
+    return torch.optim.SGD(given, lr=settings.lr, momentum=settings.momentum, nesterov=nesterov, fused=True)
 
 
 @contextmanager
@@ -42,6 +45,28 @@ def seeded(device: str, seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def memory_reused() -> Iterator[None]:
+    """Have memory that is freed used again, where glibc would give it back to the system at once.
+
+    A step frees and asks for the same large blocks as the step before. What comes fresh from the system is faulted in
+    page by page: for MobileNetV2 that was a fifth of the processor time of a step. Other allocators are left alone.
+    """
+    libc = ctypes.CDLL(None)
+    mallopt = getattr(libc, "mallopt", None)
+    if mallopt is None:
+        yield
+        return
+    mallopt(MMAP_MAX, 0)
+    mallopt(TRIM_THRESHOLD, 2**31 - 1)
+    try:
+        yield
+    finally:
+        mallopt(MMAP_MAX, 65_536)
+        mallopt(TRIM_THRESHOLD, 128 * 1024)
+        libc.malloc_trim(0)
 
 
 @contextmanager
