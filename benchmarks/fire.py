@@ -38,6 +38,7 @@ class Trial(NamedTuple):
     long: int
     options: dict
     control: tuple[str, dict] | None
+    in_one: bool = False  # whether its trials are no trials unless they are made together
 
 
 TRIALS = [
@@ -117,6 +118,27 @@ TRIALS = [
     ),
     Trial("signals", "SIGINT and SIGTERM while writing", "writers.stopped", "times", 12, 300, {}, None),
     Trial("shards", "four shards by four processes, each killed, merged", "sharded.many", "runs", 1, 20, {}, None),
+    Trial(
+        "commands",
+        "four shards by four `featx extract`, each killed ten times, `featx merge`",
+        "commands.many",
+        "runs",
+        1,
+        4,
+        {},
+        None,
+    ),
+    Trial(
+        "images",
+        "mutated image files of each format, sound ones between them",
+        "mutated.many",
+        "each",
+        20,
+        400,
+        {},
+        None,
+        in_one=True,
+    ),
 ]
 
 
@@ -125,6 +147,7 @@ def made(trial: Trial, *, long: bool, jobs: int) -> Tally:
     count, total = trial.long if long else trial.short, Tally()
     if not trial.count:
         return in_folder(trial.address, trial.options)
+    jobs = 1 if trial.in_one else jobs
     shares = [share for part in range(jobs) if (share := count * (part + 1) // jobs - count * part // jobs)]
     calls = [{**trial.options, trial.count: share, "seed": 1000 * (part + 1)} for part, share in enumerate(shares)]
     with ThreadPoolExecutor(jobs) as pool:
@@ -164,7 +187,7 @@ def main() -> None:
     print(f"{datetime.now(UTC).date()}, {platform.platform()}, Python {platform.python_version()}, {libraries}\n")
     print("| under fire | trials | rows lost | wrong rows served | files unreadable | control | took |")
     print("|---|---|---|---|---|---|---|", flush=True)
-    right = True
+    right, met = True, {}
     for trial in TRIALS:
         if wanted and trial.key not in wanted:
             continue
@@ -177,6 +200,10 @@ def main() -> None:
             text, good = f"| {trial.told} | {str(error).splitlines()[-1]} | | | | | |", trial.key == "full"
         print(text, flush=True)
         right = right and good
+        met[trial.key] = tally.told if trial.in_one else {}
+    for key, told in met.items():
+        print(*[f"\n{key}:", *(f"{number:,} {what};" for what, number in sorted(told.items()))] if told else [], end="")
+    print()
     sys.exit(not right)
 
 

@@ -15,7 +15,8 @@ from featx.cache.places import Places
 from featx.datasets import Columns, Dataset, open_dataset
 from featx.engine import OnProgress
 from featx.extraction import demo_dataset, folder_name
-from featx.fingerprints import Fingerprints, take
+from featx.extraction.looks import take
+from featx.fingerprints import Fingerprints
 from featx.folds import join_groups
 from featx.near_duplicates import Pair
 from featx.shortcuts import Shortcut

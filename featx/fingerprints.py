@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -92,6 +92,11 @@ class Fingerprints:
     failed: dict[str, str]
 
 
+# takes paths of files and a callable that is told of progress; returns of each file the row of its fingerprint, as
+# row_of gives it, or why there is none
+Look = Callable[[Sequence[str], "OnProgress | None"], "list[list[Any] | str]"]
+
+
 class _Known(NamedTuple):
     stat: Stat
     fingerprint: Fingerprint
@@ -101,6 +106,7 @@ def take(
     dataset: Dataset,
     *,
     places: Places,
+    look: Look | None = None,
     jobs: int | None = None,
     skip: Mapping[str, str] | None = None,
     on_progress: OnProgress | None = None,
@@ -114,8 +120,10 @@ def take(
     places : Places
         The cache, which remembers them in ``places.fingerprints(dataset.name)``; a damaged or older file there counts
         as none, and a place that cannot be written costs the next run the same work, nothing more.
+    look : callable, optional
+        Takes the fingerprints of files; in threads of this process by default, which dies if a decoder does.
     jobs : int, optional
-        Threads; all cores by default.
+        Threads of the default; all cores by default.
     skip : mapping of str to str, optional
         Paths of samples that are not to be opened, with the reason: a decoder may die of them.
     on_progress : callable, optional
@@ -133,9 +141,9 @@ def take(
     failed = {full[path]: reason for path, reason in (skip or {}).items() if path in full}
     changed = (path for path in dict.fromkeys(full.values()) if path not in known or known[path].stat != stat_of(path))
     asked = [path for path in changed if path not in failed]
-    looks = engine.run(_look, [(Path(path),) for path in asked], jobs=jobs, on_progress=on_progress)
-    failed |= {path: look for path, look in zip(asked, looks, strict=True) if isinstance(look, str)}
-    fresh = {path: look for path, look in zip(asked, looks, strict=True) if isinstance(look, _Known)}
+    found = (look or _here(jobs))(asked, on_progress) if asked else []
+    failed |= {path: told for path, told in zip(asked, found, strict=True) if isinstance(told, str)}
+    fresh = {path: _from_row(told) for path, told in zip(asked, found, strict=True) if not isinstance(told, str)}
     known |= fresh
     if fresh:
         _remember(memo, known)
@@ -152,9 +160,20 @@ def row_of(source: Source) -> list[Any] | None:
     Whoever decodes an image for another purpose has its bytes at hand, and need not open it twice.
     """
     try:
-        return _to_row(_Known(source.stat, fingerprint(source)))
+        return row_or_refusal(source)
     except ImageError:
         return None
+
+
+def row_or_refusal(source: Source) -> list[Any]:
+    """Return the fingerprint of an image file that was read as plain values for :func:`keep`.
+
+    Raises
+    ------
+    ImageError
+        Where there is none, with the reason.
+    """
+    return _to_row(_Known(source.stat, fingerprint(source)))
 
 
 def keep(dataset: Dataset, rows: Mapping[str, list[Any]], *, places: Places) -> None:
@@ -164,15 +183,31 @@ def keep(dataset: Dataset, rows: Mapping[str, list[Any]], *, places: Places) -> 
         _remember(memo, {**_read(memo), **{str(root / path): _from_row(row) for path, row in rows.items()}})
 
 
+def restamp(dataset: Dataset, sources: Mapping[str, Source], *, places: Places) -> None:
+    """Remember another size and time of files whose bytes are what they were, by path of the sample."""
+    root, memo = dataset.root.resolve(), places.fingerprints(dataset.name)
+    known = _read(memo)
+    now = {str(root / path): source for path, source in sources.items()}
+    same = {path for path in now.keys() & known.keys() if known[path].fingerprint.sha256 == now[path].sha256}
+    if same:
+        _remember(memo, known | {path: known[path]._replace(stat=now[path].stat) for path in same})
+
+
 def remembered(name: str, *, places: Places) -> dict[str, Fingerprint]:
     """Return what is remembered of the images of a dataset, by the digest of their bytes; no image is asked for."""
     return {known.fingerprint.sha256: known.fingerprint for known in _read(places.fingerprints(name)).values()}
 
 
-def _look(path: Path) -> _Known | str:
+def _here(jobs: int | None) -> Look:
+    def look(paths: Sequence[str], on_progress: OnProgress | None) -> list[list[Any] | str]:
+        return engine.run(_look, [(Path(path),) for path in paths], jobs=jobs, on_progress=on_progress)
+
+    return look
+
+
+def _look(path: Path) -> list[Any] | str:
     try:
-        source = read(path)
-        return _Known(source.stat, fingerprint(source))
+        return row_or_refusal(read(path))
     except ImageError as error:
         return str(error)
 

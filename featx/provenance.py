@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 LIBRARIES = ("featx", "torch", "torchvision", "scikit-learn", "numpy", "scipy", "h5py", "pillow", "joblib", "xxhash")
+ABILITIES = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8")  # what changes sums of products
 LONE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -76,6 +77,18 @@ def version(library: str) -> str | None:
 def versions(libraries: Iterable[str] = LIBRARIES) -> dict[str, str | None]:
     """Return the installed versions of libraries, by name."""
     return {library: version(library) for library in libraries}
+
+
+def processor() -> str:
+    """Return the processor's name with those of its abilities that change how sums of products are made."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in reversed(lines))}
+    flags = set(told.get("flags", "").split())
+    able = [flag for flag in ABILITIES if flag in flags]
+    return told.get("model name", platform.machine()) + (f" ({', '.join(able)})" if able else "")
 
 
 def environment(extra: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -54,10 +54,14 @@ FRAGILE = Backbone(
 
 
 def _imperil():
-    from featx import images
+    from featx import fingerprints, images
     from featx.extraction.bench import Bench
 
-    into, features = images.Transform.into, Bench._features
+    into, features, fingerprint = images.Transform.into, Bench._features, fingerprints.fingerprint
+
+    def looked_at(source):
+        DEATHS.get(source.data[:4], lambda: None)()
+        return fingerprint(source)
 
     def deadly(self, data, out):
         DEATHS.get(data[:4], lambda: None)()
@@ -68,7 +72,7 @@ def _imperil():
             killed_by(signal.SIGABRT)
         return features(self, rows, good, stream)
 
-    images.Transform.into, Bench._features = deadly, inferred
+    images.Transform.into, Bench._features, fingerprints.fingerprint = deadly, inferred, looked_at
 
 
 if "featx.extraction.child" in sys.modules:

@@ -468,8 +468,8 @@ def test_unknown_names_get_the_nearest(data, counts):
         toy(data, layers=["logit"])
 
 
-def test_pixels_are_the_resized_image_in_0_to_1(data):
-    (path,) = extract(data, backbone="pixels", size=5, cache=data.parent / "cache", **HERE).files
+def test_pixels_are_the_resized_image_in_0_to_1_where_that_is_asked_for(data):
+    (path,) = extract(data, backbone="pixels", normalise="unit", size=5, cache=data.parent / "cache", **HERE).files
     features, paths = stored(path)
     for row, name in zip(features, paths, strict=True):
         pixels = Image.open(data / name).resize((5, 5), Image.Resampling.BILINEAR)

@@ -14,13 +14,13 @@ import pytest
 from perils import FRAGILE, NETWORK_DIES
 from PIL import Image
 
-from featx import images
+from featx import fingerprints, images
 from featx.backbones import BACKBONES, Backbone
 from featx.backbones.weights import load_network, parse_weights
 from featx.cache import OK, FeatureFile
 from featx.errors import CacheMismatch, ComputeError, UnknownName, UsageError, WeightsError
 from featx.extraction import crew as crews
-from featx.extraction import extract, process, wire
+from featx.extraction import extract, looks, process, wire
 from featx.extraction.crew import Child, Here
 from featx.extraction.job import Done, Item, Job
 
@@ -100,7 +100,6 @@ def test_every_runtime_gives_the_features_of_plain_torch_to_1e_4(data, tmp_path)
 
 
 def test_fingerprints_are_those_that_the_parent_would_take(data, tmp_path):
-    from featx import fingerprints
     from featx.cache.places import Places
     from featx.datasets import open_dataset
 
@@ -142,6 +141,56 @@ def test_a_deadly_image_is_not_opened_again_until_it_changes(data, tmp_path, mon
     monkeypatch.setattr(crews, "Process", None)
     again = run(data, **about)
     assert again.failed == first.failed and (again.opened, again.passes) == (0, 0)
+
+
+# files looked at without a network
+
+
+@pytest.fixture
+def perilous(monkeypatch):
+    """Have the other process import what lets images be deadly, though no network of it is asked for."""
+    start = process.START.replace("import main; ", "import main; import perils; ")
+    monkeypatch.setattr(process, "START", start)
+
+
+def test_files_are_looked_at_in_a_process_of_its_own_and_a_death_costs_one(data, tmp_path, perilous, monkeypatch):
+    from featx.cache.places import Places
+    from featx.datasets import open_dataset
+
+    monkeypatch.setattr(process, "IMAGE_SECONDS", 1.5)
+    monkeypatch.setattr(process, "LOOK_SECONDS", 0.1)
+    dataset, told = open_dataset(data), []
+    sound = fingerprints.take(dataset, places=Places.at(tmp_path / "sound"))
+    for name, content in {"nv/03.png": b"SEGV", "nv/09.png": b"HANG", "nv/11.png": b"<html>"}.items():
+        (data / name).write_bytes(content)
+    found = looks.take(dataset, places=Places.at(tmp_path / "bad"), on_progress=lambda *at: told.append(at))
+    paths = {sample.id: sample.path for sample in dataset.samples}
+    assert {paths[name]: why.partition(":")[0] for name, why in found.failed.items()} == {
+        "nv/03.png": "decoder_crash",
+        "nv/09.png": "timeout",
+        "nv/11.png": "not_an_image",
+    }
+    assert found.of == {name: one for name, one in sound.of.items() if name not in found.failed}
+    assert told[-1] == (N, N)
+
+
+def test_an_audit_outlives_a_decoder_that_dies(data, tmp_path, perilous):
+    from featx.audit import audit
+
+    (data / "nv" / "03.png").write_bytes(b"SEGV")
+    found = audit(data, cache=tmp_path / "cache")
+    (reason,) = found.fingerprints.failed.values()
+    assert reason == "decoder_crash: the process that decodes died of SIGSEGV" and len(found.fingerprints.of) == N - 1
+
+
+def test_no_process_is_started_where_no_file_is_to_be_looked_at(data, tmp_path, monkeypatch):
+    from featx.cache.places import Places
+    from featx.datasets import open_dataset
+
+    dataset, places = open_dataset(data), Places.at(tmp_path / "cache")
+    first = looks.take(dataset, places=places)
+    monkeypatch.setattr(crews, "Process", None)
+    assert looks.take(dataset, places=places) == first and len(first.of) == N
 
 
 def test_an_image_that_the_network_dies_of_is_found_one_by_one(data, tmp_path):

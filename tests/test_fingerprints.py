@@ -444,3 +444,16 @@ def test_byte_identical_fundus_images_and_the_modes_of_chest_x_rays_are_seen(rea
     )
     modes = [one.mode for one in chest.of.values()]
     assert (modes.count("RGB"), modes.count("L")) == (119, 480)
+
+
+def test_files_of_the_same_bytes_and_another_time_are_remembered_without_being_opened(three, tmp_path, monkeypatch):
+    places = Places(tmp_path / "cache")
+    first = take(three, places=places)
+    for name in ("a.jpg", "b.jpg"):
+        os.utime(three.root / name, (1, 1))
+    sources = {name: images.read(three.root / name)._replace(data=b"") for name in ("a.jpg", "b.jpg")}
+    sources["b.jpg"] = sources["b.jpg"]._replace(sha256="0" * 64)  # as if other bytes were there now
+    fingerprints.restamp(three, sources, places=places)
+    opened, look = [], fingerprints._look
+    monkeypatch.setattr(fingerprints, "_look", lambda path: opened.append(path.name) or look(path))
+    assert take(three, places=places) == first and opened == ["b.jpg"]

@@ -75,7 +75,7 @@ def build(
     CacheError
         Where paths or numbers make no file, or the disk is full or refuses; nothing is left behind then.
     UnknownName
-        On a dtype other than ``float32`` and ``float16``.
+        On a dtype other than ``float32``, ``float16`` and ``uint8``.
     """
     path = Path(path)
     names, cargo = _encoded(paths, dtype=dtype, dim=dim), table.encode(errors="surrogatepass")
@@ -238,7 +238,8 @@ def _write_whole(
             os.posix_fallocate(descriptor, 0, head.end)
         for offset, data in parts:
             write_at(descriptor, data, offset)
-        _write_nan(descriptor, head)
+        if head.numpy_dtype.kind == "f":
+            _write_nan(descriptor, head)
         sealed = replace(head, static=static_digest(descriptor, head))
         write_at(descriptor, MAGIC + frame(sealed.to_json(), head.block - len(MAGIC)), 0)
         if fill is not None:

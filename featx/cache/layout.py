@@ -6,7 +6,7 @@ says where everything lies, so that a reader needs no HDF5 code and never hands 
     user block   magic, sha256, block size, length, JSON {n, dim, dtype, offsets, key, spec, env, static ...}   once
     path         (n,) fixed UTF-8 strings: the identity of a row                                                once
     samples      (bytes,) the sample table, one opaque text                                                     once
-    features     (n, dim) float32 or float16, NaN until a row is written                                        in place
+    features     (n, dim) float32, float16, or uint8; NaN (0 of uint8) until a row is written                   in place
     meta         (n,) RECORD: state of the row, and the image that it came from                                 in place
     row_hash     (n,) uint64: xxh3_64 of index, record and features, seeded by the key; 0 = never written       in place
     finish       4,096 bytes: sha256, length, JSON                                                              last
@@ -31,7 +31,7 @@ from featx.provenance import canonical_json, digest_json
 FORMAT = "featx-features"
 FORMAT_VERSION = 1
 PENDING, OK = 0, 1
-DTYPES: dict[str, np.dtype] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2")}
+DTYPES: dict[str, np.dtype] = {"float32": np.dtype("<f4"), "float16": np.dtype("<f2"), "uint8": np.dtype("u1")}
 RECORD = np.dtype([("size", "<u8"), ("mtime_ns", "<i8"), ("sha256", "u1", (32,)), ("status", "<u2"), ("reason", "S78")])
 HASH = np.dtype("<u8")
 
@@ -58,7 +58,7 @@ class Head:
     n, dim : int
         Rows, and features of a row.
     dtype : str
-        ``float32`` or ``float16``.
+        ``float32``, ``float16`` or ``uint8``.
     path_len, table_len : int
         Bytes of one stored path, and of the sample table.
     block, end : int
@@ -123,6 +123,11 @@ class Head:
         return json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def nothing(dtype: np.dtype) -> Any:
+    """Return what stands for a feature that is not there: NaN, or 0 where only a row's hash and status can say it."""
+    return dtype.type(np.nan if dtype.kind == "f" else 0)
+
+
 def key_of(spec: Mapping[str, Any]) -> str:
     """Return the cache key of a spec: the sha256 of its canonical JSON, as 64 hex digits.
 
@@ -153,7 +158,7 @@ def new_record(
     sha256 : str or bytes
         Digest of the image file, 64 hex digits or 32 bytes.
     reason : str
-        Why the image failed; cut to 78 bytes of UTF-8.
+        Why the image failed, cut to 78 bytes of UTF-8; of an OK row the tag of what computed it (see ``origins``).
 
     Returns
     -------

@@ -18,6 +18,7 @@ import numpy as np
 from featx.cache.birth import build
 from featx.cache.layout import CHUNK, PENDING, Head
 from featx.cache.lock import Lock
+from featx.cache.origins import COMPUTED, together
 from featx.cache.reader import FeatureFile, named
 from featx.cache.shards import shard_of
 from featx.cache.writer import FeatureWriter, put_rows
@@ -152,6 +153,7 @@ def _build(target: Path, files: Sequence[FeatureFile]) -> list[str]:
 
     first = files[0]
     env = {name: value for name, value in first.env.items() if name != "shard"}
+    env[COMPUTED] = together(file.env for file in files)
     env["merged"] = [{"file": file.path.name, "env": file.env} for file in files]
     about: dict[str, Any] = {"spec": first.spec, "dim": first.dim, "dtype": first.dtype, "table": first.table}
     build(target, paths=names, env=env, fill=fill, **about)

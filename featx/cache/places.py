@@ -6,7 +6,7 @@
     <dataset>/<backbone>@<history>--<layer>--<key8>.set.json     features of one network a split (``sets``)
     <dataset>/last.json                                    which of them were extracted last
     <dataset>/fingerprints.json                            what its image files are
-    folds/  runs/  cells/  weights/  pixels/  demo_data/
+    folds/  runs/  cells/  weights/  pixels/  frozen/  demo_data/
 
 Knows names of files only, not what is in them.
 """
@@ -71,6 +71,11 @@ class Places(NamedTuple):
     def pixels(self) -> Path:
         """Where decoded images are kept for training."""
         return self.root / "pixels"
+
+    @property
+    def frozen(self) -> Path:
+        """Where activations of frozen parts of networks are kept for training."""
+        return self.root / "frozen"
 
     @property
     def demo_data(self) -> Path:

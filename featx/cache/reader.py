@@ -19,7 +19,6 @@ from typing import Any, Self
 import numpy as np
 
 from featx.cache.layout import (
-    CHUNK,
     HASH,
     OK,
     PENDING,
@@ -29,12 +28,15 @@ from featx.cache.layout import (
     as_bytes,
     hash_rows,
     key_of,
+    nothing,
     read_at,
     read_head,
     unframe,
 )
 from featx.errors import CacheDamaged, CacheError, CacheMismatch
 from featx.provenance import canonical_json, digest_bytes
+
+BLOCK = 1 << 24  # bytes that a thread reads and hashes in one go: smaller ones cost hand-overs, a quarter of the time
 
 
 class FeatureFile:
@@ -100,7 +102,7 @@ class FeatureFile:
 
     @property
     def dtype(self) -> str:
-        """How features are stored: ``float32`` or ``float16``."""
+        """How features are stored: ``float32``, ``float16`` or ``uint8``."""
         return self.head.dtype
 
     @property
@@ -179,7 +181,7 @@ class FeatureFile:
         return np.where(valid, records["status"], np.uint16(PENDING))
 
     def load(self, *, verify: bool = True) -> np.ndarray:
-        """Return the features; rows that are not ok (pending, failed) are NaN.
+        """Return the features; rows that are not ok (pending, failed) are NaN, or 0 where features are whole numbers.
 
         Parameters
         ----------
@@ -188,7 +190,7 @@ class FeatureFile:
 
         Returns
         -------
-        ndarray of float32 or float16, shape (n, dim)
+        ndarray of float32, float16 or uint8, shape (n, dim)
 
         Raises
         ------
@@ -203,7 +205,7 @@ class FeatureFile:
         else:
             valid = ~self.never_written()
             self._read("features", as_bytes(features))
-        features[~valid | (records["status"] != OK)] = np.nan
+        features[~valid | (records["status"] != OK)] = nothing(features.dtype)
         return features
 
     def block(self, first: int, last: int) -> tuple[np.ndarray, np.ndarray]:
@@ -216,7 +218,7 @@ class FeatureFile:
 
         Returns
         -------
-        features : ndarray of float32 or float16, shape (last - first, dim)
+        features : ndarray of float32, float16 or uint8, shape (last - first, dim)
         fits : ndarray of bool, shape (last - first,)
             Rows that do not fit hold anything.
         """
@@ -250,7 +252,8 @@ class FeatureFile:
 
     def _checked(self, features: np.ndarray | None, records: np.ndarray, *, threads: int | None = None) -> np.ndarray:
         """Return which rows are valid; fill ``features`` with all rows on the way, where it is given."""
-        hashes, step = self._hashes(), max(1, CHUNK // self.head.row_bytes)
+        hashes, threads = self._hashes(), threads or min(2, os.cpu_count() or 1)
+        step = max(1, min(BLOCK // self.head.row_bytes, -(-self.n // threads)))
 
         def check(first: int) -> np.ndarray:
             last = min(first + step, self.n)
@@ -260,7 +263,7 @@ class FeatureFile:
             self._read("features", as_bytes(block), first)
             return hash_rows(self.key, np.arange(first, last), block, records[first:last]) == hashes[first:last]
 
-        with ThreadPoolExecutor(threads or min(2, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(threads) as pool:
             return np.concatenate(list(pool.map(check, range(0, self.n, step))))
 
     def _empty(self, rows: int) -> np.ndarray:

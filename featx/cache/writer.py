@@ -26,6 +26,7 @@ from featx.cache.layout import (
     flush,
     frame,
     hash_rows,
+    nothing,
     write_at,
 )
 from featx.cache.lock import Lock
@@ -60,7 +61,7 @@ def create(
     dim : int
         Features of a row.
     dtype : str
-        How they are stored: ``float32`` or ``float16``.
+        How they are stored: ``float32``, ``float16``, or ``uint8`` for whole numbers from 0 to 255.
     env : mapping
         What computes (versions, machine, command), as JSON values; no part of the key.
     no_lock : bool
@@ -186,14 +187,14 @@ class FeatureWriter(FeatureFile):
         rows : ndarray of int, shape (B,)
             Which rows, each once, in any order.
         features : ndarray of float, shape (B, dim)
-            Stored as float32 or float16; those of failed rows are not looked at and become NaN.
+            Stored as the file's dtype; those of failed rows are not looked at and become NaN, or 0 as whole numbers.
         records : ndarray of RECORD, shape (B,)
             Status of each row (OK, or 2 and more for a failure) and its image.
 
         Raises
         ------
         CacheError
-            Where the numbers are no rows of this file, an OK row is not finite as stored, or the disk refuses.
+            Where the numbers are no rows of this file, an OK row cannot be stored as it is, or the disk refuses.
         """
         rows, records = np.asarray(rows), np.asarray(records)
         self._expect_rows(rows, records, np.shape(features))
@@ -333,15 +334,18 @@ class FeatureWriter(FeatureFile):
             raise CacheError("a row cannot be written as pending; give it the status OK or the code of its failure")
 
     def _as_stored(self, rows: np.ndarray, features: np.ndarray, ok: np.ndarray) -> np.ndarray:
-        """Return features as they are to be stored: contiguous, NaN where a row failed, finite elsewhere."""
+        """Return features as they are to be stored: contiguous, NaN (or 0) where a row failed, sound elsewhere."""
         with np.errstate(over="ignore", invalid="ignore"):
             stored = np.ascontiguousarray(features, self.head.numpy_dtype)
         if not ok.all():
-            stored = np.where(ok[:, None], stored, stored.dtype.type(np.nan))
-        wrong = ok & ~np.isfinite(stored).all(axis=1)
+            stored = np.where(ok[:, None], stored, nothing(stored.dtype))
+        whole = stored.dtype.kind == "u"  # a cast cuts off what is beyond, so that only the comparison shows it
+        sound = stored == features if whole else np.isfinite(stored)
+        wrong = ok & ~sound.all(axis=1)
         if wrong.any():
+            what = "whole numbers from 0 to 255" if whole else "finite"
             raise CacheError(
-                f"features of {named(rows[wrong], self.paths)} are not finite as {self.dtype}; "
+                f"features of {named(rows[wrong], self.paths)} are not {what} as {self.dtype}; "
                 "compute or store them with more precision"
             )
         return stored

@@ -19,18 +19,28 @@ def cache() -> None:
 @cache_option
 @quiet_options
 def list_(dataset: str | None, *, cache: Path | None, quiet: bool, verbose: bool) -> None:
-    """List feature files with size, age, rows, and what is against them.
+    """List what lies in the cache with size, age, rows, and what is against it.
 
-    Reasons: damaged, unreadable, outdated (rules of an older featx), leftover (of a killed run), incomplete, no-dataset
-    (the images are not there), other-versions (of torch, torchvision or Pillow).
+    Feature files one by one, then decoded images, converted networks, cells and unfinished trainings by kind
+    (--verbose: one by one). Reasons: damaged, unreadable, outdated (rules of an older featx), leftover (of a killed
+    run), incomplete, no-dataset (the images are not there), other-versions (of torch, OpenVINO ...), unused (for 90
+    days; only of what is made again).
     """
     from featx.cache.places import Places
     from featx.description.cache import listed
-    from featx.housekeeping import holdings, totals
+    from featx.housekeeping import holdings, leftovers, sections, totals
 
     places = Places.at(cache)
-    rest = {} if quiet or dataset else totals(places)
-    click.echo(listed(holdings(places, dataset), rest, places=places, verbose=verbose))
+    alone = quiet or dataset is not None
+    click.echo(
+        listed(
+            [*holdings(places, dataset), *([] if alone else leftovers(places))],
+            {} if alone else totals(places),
+            sections=[] if alone else sections(places),
+            places=places,
+            verbose=verbose,
+        )
+    )
 
 
 @cache.command()
@@ -42,7 +52,15 @@ def list_(dataset: str | None, *, cache: Path | None, quiet: bool, verbose: bool
     callback=names,
     default=("damaged,outdated,leftover",),
     show_default=True,
-    help="What goes, with commas between; also incomplete, no-dataset, other-versions, unreadable.",
+    help="What goes, with commas between; also incomplete, no-dataset, other-versions, unreadable, unused.",
+)
+@click.option(
+    "--unused-for",
+    type=click.FloatRange(min=0),
+    default=90,
+    show_default=True,
+    metavar="DAYS",
+    help="What counts as unused, of what is made again when it is wanted.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @cache_option
@@ -53,21 +71,24 @@ def prune(
     dataset: str | None,
     *,
     reasons: list[str],
+    unused_for: float,
     yes: bool,
     cache: Path | None,
     quiet: bool,
     verbose: bool,
 ) -> None:
-    """Delete feature files that nobody can use any more, after asking.
+    """Delete what nobody can use any more, after asking.
 
-    A file that is being written stays.
+    Feature files, and what is made again when it is wanted: decoded images, converted networks, cells, unfinished
+    trainings. Results (runs, folds, trained weights) stay, and so does a file that is being written.
     """
     from featx.cache.places import Places
     from featx.description.cache import pruned, to_prune
-    from featx.housekeeping import holdings, prunable, prune
+    from featx.housekeeping import everything, holdings, prunable, prune
 
     places = Places.at(cache)
-    entries = prunable(holdings(places, dataset), reasons)
+    found = holdings(places, dataset) if dataset else everything(places, unused_days=unused_for)
+    entries = prunable(found, reasons)
     if not entries:
         click.echo(f"nothing in {places.root} is {' or '.join(reasons)}")
         return

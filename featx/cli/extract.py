@@ -20,6 +20,7 @@ SKIPPED = 3
 @data_argument
 @dataset_options
 @backbone_options
+@click.option("--retry-failed", is_flag=True, help="Try images again that failed in an earlier run.")
 @cache_option
 @quiet_options
 @click.pass_context

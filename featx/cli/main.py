@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import traceback
 import warnings
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,6 +15,7 @@ import click
 from featx.errors import FeatxError
 
 INTERRUPTED = 130
+LONGEST = 300  # characters of an error's own text that are shown
 
 
 class Featx(click.Group):
@@ -29,6 +33,7 @@ class Featx(click.Group):
             error.show()
             sys.exit(error.exit_code)
         except (click.Abort, KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C finds the way out already taken
             click.echo("stopped; what `featx extract` had finished is kept, and it goes on from there", err=True)
             sys.exit(INTERRUPTED)
         except BrokenPipeError:
@@ -44,6 +49,31 @@ class Featx(click.Group):
                 raise
             click.echo(f"Error: {_system_words(error)}", err=True)
             sys.exit(1)
+        except Exception as error:
+            if debug:
+                raise
+            click.echo(f"Error: {_last_words(error)}", err=True)
+            sys.exit(1)
+
+
+def _last_words(error: Exception) -> str:
+    """Say what nobody foresaw: of what kind, where in featx, and what to do."""
+    text = " ".join(str(error).split())
+    told = f" ({text[:LONGEST]}{'...' * (len(text) > LONGEST)})" if text else ""
+    return (
+        f"an unforeseen {type(error).__name__}{told} {_place(error)}; this is a bug in featx: "
+        "run it again as `featx --debug ...` and report what that shows"
+    )
+
+
+def _place(error: Exception) -> str:
+    """Return the innermost place in featx that an error came through."""
+    package = Path(__file__).parents[1]
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(package)]
+    if not ours:
+        return "outside of featx"
+    return f"in {Path(ours[-1].filename).relative_to(package.parent)}, line {ours[-1].lineno}"
 
 
 def _system_words(error: OSError | MemoryError) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from featx.cache import FeatureFile
 from featx.cache.merging import Merged
+from featx.cache.origins import PLAIN, Origins, origins_in, rows_by_origin
 from featx.cache.places import Places
 from featx.cache.shards import shard_of
 from featx.cache.verifying import OTHER_BYTES, Verification
@@ -18,10 +19,10 @@ from featx.datasets import ADAPTERS, from_table
 from featx.datasets.base import slug
 from featx.description.words import aligned, dataset_line, shown_name
 from featx.errors import FeatxError
-from featx.housekeeping import REASONS, Entry
+from featx.housekeeping import REASONS, Entry, Section
 
 SHOWN = 10
-NOT_TOLD = ("earlier", "merged", "versions", "command", "root", "weights", "weights_file", "weights_note", "dataset")
+NOT_TOLD = ("merged", "versions", "command", "root", "weights", "weights_file", "weights_note", "dataset")
 
 
 def of_features(path: Path) -> str:
@@ -43,7 +44,7 @@ def of_features(path: Path) -> str:
             "computed with " + ", ".join(f"{name} {v}" for name, v in env.get("versions", {}).items() if v),
             "on "
             + ", ".join(f"{name} {value}" for name, value in env.items() if name not in NOT_TOLD and _short(value)),
-            *_history(env),
+            *_history(file),
             f"made by: {shown_name(str(env.get('command')))}",
             f"again: {command(file)}",
         ]
@@ -81,15 +82,36 @@ def _short(value: Any) -> bool:
     return isinstance(value, str | int) and bool(value)
 
 
-def _history(env: Mapping[str, Any]) -> list[str]:
-    """Return what else had a hand in the rows: earlier runs, merged shards."""
-    lines = []
-    if earlier := env.get("earlier"):
-        hosts = Counter(f"{run.get('host')}, torch {run.get('versions', {}).get('torch')}" for run in earlier)
-        lines.append("rows of earlier runs: " + "; ".join(f"{count} on {host}" for host, count in hosts.items()))
+def _history(file: FeatureFile) -> list[str]:
+    """Return what had a hand in the rows: what computed how many of them, merged shards."""
+    env, origins = file.env, origins_in(file.env)
+    counts = rows_by_origin(file)
+    lines = [_origin_line(tag, count, origins) for tag, count in counts.items()] if len(counts) > 1 else []
     if merged := env.get("merged"):
         lines.append(f"merged from {len(merged)} shards: " + ", ".join(str(part.get("file")) for part in merged))
     return lines
+
+
+def _origin_line(tag: str, count: int, origins: Origins) -> str:
+    """Return what computed some rows, and with which others it was compared."""
+    origin = origins.get(tag, {})
+    words = [str(part) for name in PLAIN if (part := origin.get("what", {}).get(name))]
+    words += [f"{name} {version or 'none'}" for name, version in _other_versions(origin, origins)]
+    words += [f"host {origin['host']}"] if origin.get("host") else []
+    agreed = [f"{told['rows']} rows of others computed again: {told['worst']}" for told in _agreements(origin)]
+    rows = f"{count} row{'s' * (count != 1)}"
+    return "; ".join([f"{rows} by {', '.join(words) or 'what is not told'}", *agreed])
+
+
+def _other_versions(origin: Mapping[str, Any], origins: Origins) -> list[tuple[str, Any]]:
+    """Return the versions in which an origin differs from any other of the file."""
+    told = [one["what"].get("versions") or {} for one in origins.values()]
+    own = origin.get("what", {}).get("versions") or {}
+    return [(name, version) for name, version in own.items() if any(one.get(name) != version for one in told)]
+
+
+def _agreements(origin: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [told for told in origin.get("agrees", {}).values() if isinstance(told, dict)]
 
 
 def command(file: FeatureFile) -> str:
@@ -170,9 +192,16 @@ def _mending(found: Verification) -> str:
     return f"{again}{' --verify-images' if unseen else ''}   (it computes just these rows)"
 
 
-def listed(entries: Sequence[Entry], rest: Mapping[str, int], *, places: Places, verbose: bool = False) -> str:
+def listed(
+    entries: Sequence[Entry],
+    rest: Mapping[str, int],
+    *,
+    places: Places,
+    sections: Sequence[Section] = (),
+    verbose: bool = False,
+) -> str:
     """Return what lies in a cache, with size, age and what is against it."""
-    if not entries and not rest:
+    if not entries and not rest and not sections:
         return f"{places.root} holds nothing yet"
     lines = []
     if entries:
@@ -180,10 +209,29 @@ def listed(entries: Sequence[Entry], rest: Mapping[str, int], *, places: Places,
         lines += _left_last(rows)
     if verbose:
         lines += [f"  {entry.path.name}: {why}" for entry in entries for why in entry.stale.values()]
+    if sections:
+        rows = [["made again when wanted", "size", "newest", "oldest", "files", ""], *map(_section_row, sections)]
+        lines += ["", *_left_last(rows)] if entries else _left_last(rows)
+    if verbose:
+        rows = [_row(entry, places.root) for section in sections for entry in section.entries]
+        lines += _left_last([["file", "size", "age", ""], *([*row[:3], row[4]] for row in rows)]) if rows else []
     total = sum(entry.size for entry in entries)
     other = "".join(f"; {name} {size(count)}" for name, count in rest.items())
+    other += f"; made again when wanted {size(sum(_size_of(section) for section in sections))}" if sections else ""
     lines.append(f"{places.root}: features {size(total)} in {_files(len(entries))}{other}")
     return "\n".join(lines)
+
+
+def _section_row(section: Section) -> list[str]:
+    ages = [entry.age(time.time()) for entry in section.entries]
+    against = Counter(reason for entry in section.entries for reason in entry.stale)
+    told = ", ".join(f"{count} {reason}" for reason, count in against.items())
+    name = f"{section.what} ({section.folder}/)"
+    return [name, size(_size_of(section)), age(min(ages)), age(max(ages)), f"{len(ages):,}", told]
+
+
+def _size_of(section: Section) -> int:
+    return sum(entry.size for entry in section.entries)
 
 
 def _left_last(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -12,6 +12,7 @@ from featx.cache.places import Places
 from featx.datasets import from_table
 from featx.description.words import aligned, dataset_line, shown_name
 from featx.extraction import Extraction
+from featx.extraction.inventory import DEADLY
 from featx.provenance import environment
 
 
@@ -29,8 +30,18 @@ def extraction_told(found: Extraction, *, verbose: bool = False) -> str:
         lines.append(f"{len(found.failed)} images skipped: " + ", ".join(f"{n} {why}" for why, n in reasons.items()))
         shown = list(found.failed.items())[: None if verbose else 5]
         lines += [f"  {shown_name(path)}: {reason}" for path, reason in shown]
+        lines += _again(found)
     lines += [f"features: {path}" for path in found.files]
     return "\n".join(lines)
+
+
+def _again(found: Extraction) -> list[str]:
+    """Return when images are tried again of which a process died; others must plainly change first."""
+    deadly = sum(reason.encode().startswith(DEADLY) for reason in found.failed.values())
+    if not deadly:
+        return []
+    which = f"{deadly} of them ended or held up the process that decodes"
+    return [f"{which}: tried again when they change, with another version of a decoder, or by --retry-failed"]
 
 
 def of_features(path: Path) -> str:

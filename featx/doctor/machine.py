@@ -12,9 +12,7 @@ from pathlib import Path
 
 from featx.doctor.finding import NOTE, OK, WRONG, Finding
 from featx.engine import cores
-from featx.provenance import version
-
-ABILITIES = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8")
+from featx.provenance import ABILITIES, version
 
 
 def python() -> Finding:

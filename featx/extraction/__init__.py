@@ -1,9 +1,10 @@
 """Extraction: one pass over the images, into the cache, from where it was left.
 
-``request`` settles what is asked for, ``settling`` the precision, ``inventory`` finds what is there, ``filling`` stores
-what is missing into ``files`` as the ``crew`` computes it: a ``process`` whose other end is ``child``, at a ``bench``.
-What is done is found without opening an image or importing torch. The sample table is carried as
-opaque cargo: this package never knows diagnoses, groups or classes.
+``request`` settles what is asked for, ``settling`` the precision, ``inventory`` finds what is there, ``spotcheck`` sees
+whether rows of another origin may stand beside new ones, ``filling`` stores what is missing into ``files`` as the
+``crew`` computes it: a ``process`` whose other end is ``child``, at a ``bench``. ``looks`` finds what image files are.
+What is done is found without opening an image or importing torch. The sample table is carried as opaque cargo: this
+package never knows diagnoses, groups or classes.
 """
 
 from __future__ import annotations
@@ -19,17 +20,20 @@ import numpy as np
 
 from featx import fingerprints, images
 from featx.cache import OK, FeatureFile, FeatureWriter
+from featx.cache.origins import origins_in
 from featx.cache.places import Places
 from featx.cache.shards import Shard
 from featx.datasets import Columns, Dataset, open_dataset
 from featx.engine import OnProgress, cores
 from featx.errors import UsageError
+from featx.extraction import looks, spotcheck
 from featx.extraction.crew import Child, Crew, Here
 from featx.extraction.files import Ready, made_ready, writers_for
 from featx.extraction.filling import Limit, Targets, fill
-from featx.extraction.inventory import failed_earlier, look, missing
+from featx.extraction.inventory import Held, failed_earlier, look, missing
 from featx.extraction.request import Request, folder_name, settle, size_for
 from featx.extraction.settling import Settled, job_of, precision_settled
+from featx.extraction.spotcheck import Checked
 from featx.seen import backbone_for
 
 DEMO_IMAGES, DEMO_SIZE = 300, (300, 400)
@@ -59,6 +63,8 @@ class Extraction:
         ``fp32`` or ``bf16``, as it was settled.
     runtime : str or None
         What ran the network, with its version; None where nothing had to.
+    checked : int
+        Finished images computed again, to see whether what computes now agrees with what computed them.
     """
 
     dataset: Dataset
@@ -71,10 +77,11 @@ class Extraction:
     notes: tuple[str, ...]
     precision: str = "fp32"
     runtime: str | None = None
+    checked: int = 0
 
 
 def extract(
-    data: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | Dataset | None = None,
     *,
     backbone: str = "vgg16",
     layers: Sequence[str] = (),
@@ -96,6 +103,7 @@ def extract(
     name: str | None = None,
     shard: str | None = None,
     verify_images: bool = False,
+    retry_failed: bool = False,
     max_failures: float = 0.05,
     isolate: bool = True,
     on_progress: OnProgress | None = None,
@@ -104,8 +112,8 @@ def extract(
 
     Parameters
     ----------
-    data : path-like, optional
-        A folder or a table; the built-in demo dataset where none is given.
+    data : path-like or Dataset, optional
+        A folder or a table, or a dataset that is open already; the built-in demo dataset where none is given.
     backbone : str
         A name of the shelf (``featx info --backbone NAME`` tells its layers).
     layers : sequence of str
@@ -113,9 +121,9 @@ def extract(
     weights : str, optional
         ``imagenet`` (the default), ``random``, ``random:SEED`` or a file.
     precision : {"auto", "fp32", "bf16"}
-        Precision of the network; features are stored as float32. ``auto`` takes bf16 where the hardware multiplies it
-        fast and the features of the first 64 images point the same way to 0.999, else fp32; where the cache holds
-        either, it goes on with that.
+        Precision of the network; features are stored as float32, pixels as uint8. ``auto`` takes bf16 where the
+        hardware multiplies it fast and the features of the first 64 images point the same way to 0.999, else fp32;
+        where the cache holds either, it goes on with that. Pixels are fp32 then.
     pool : {"avg", "max", "flatten", "gem"}
         How maps become vectors.
     size : int, optional
@@ -143,6 +151,9 @@ def extract(
         :func:`featx.cache.merging.merge`.
     verify_images : bool
         Hash every image again instead of trusting size and time.
+    retry_failed : bool
+        Try images again that failed in an earlier run. Without it they are tried again when their bytes change, and
+        those of which the process died that decodes, or that took it too long, when a decoder has another version.
     max_failures : float
         Largest share of images that may fail, 0 to 1.
     isolate : bool
@@ -166,7 +177,7 @@ def extract(
         raise UsageError(f"--batch-size takes 1 to 4096 images; {batch_size} came")
     part = Shard.parse(shard) if shard else None
     places = Places.at(cache)
-    dataset = open_dataset(data, adapter=adapter, columns=columns) if data else demo_dataset(places)
+    dataset = dataset_for(data, places, adapter=adapter, columns=columns)
     dataset = replace(dataset, name=folder_name(name)) if name else dataset
     shelf = backbone_for(backbone, weights, places)
     transform = images.Transform(size_for(shelf, size), resize, interpolation, antialias, trim)
@@ -191,7 +202,27 @@ def extract(
         if part is not None:  # the precision is settled on the whole's first images, so that all parts have one
             size = job_of(settled.request).batch_size
             settled = settled._replace(request=settled.request.part(part, batch_size=size))
-        return _run(settled, crew, verify_images=verify_images, max_failures=max_failures, on_progress=on_progress)
+        return _run(
+            settled,
+            crew,
+            verify_images=verify_images,
+            retry_failed=retry_failed,
+            max_failures=max_failures,
+            on_progress=on_progress,
+        )
+
+
+def dataset_for(
+    data: str | os.PathLike[str] | Dataset | None,
+    places: Places,
+    *,
+    adapter: str | None = None,
+    columns: Columns | None = None,
+) -> Dataset:
+    """Return the dataset that a user means: one that is open, one at a path, or the built-in demo."""
+    if isinstance(data, Dataset):
+        return data
+    return open_dataset(data, adapter=adapter, columns=columns) if data else demo_dataset(places)
 
 
 def demo_dataset(places: Places, *, on_progress: OnProgress | None = None) -> Dataset:
@@ -204,30 +235,39 @@ def demo_dataset(places: Places, *, on_progress: OnProgress | None = None) -> Da
 
 
 def _run(
-    settled: Settled, crew: Crew, *, verify_images: bool, max_failures: float, on_progress: OnProgress | None
+    settled: Settled,
+    crew: Crew,
+    *,
+    verify_images: bool,
+    retry_failed: bool,
+    max_failures: float,
+    on_progress: OnProgress | None,
 ) -> Extraction:
     request = settled.request
     cached = [look(path, request) for path in request.files]
-    lacking, stale = missing(request, cached, verify_images=verify_images)
+    lacking, stale = missing(request, cached, verify_images=verify_images, retry_failed=retry_failed)
     todo = np.flatnonzero(lacking.any(0)).tolist()
     ready = made_ready(request, crew, settled) if todo else None
-    passes = 0
+    checked = _checked(request, crew, cached, lacking, ready)
+    passes = checked.passes
     if todo or stale or not all(held and held.current for held in cached):
         with ExitStack() as stack:
-            writers = [stack.enter_context(writer) for writer in writers_for(request, cached, ready)]
+            opening = writers_for(request, cached, ready, origins=checked.origins)
+            writers = [stack.enter_context(writer) for writer in opening]
             _restamp(writers, stale, lacking)
             if ready is not None:
                 limit = Limit(len(request.paths), max_failures, failed=failed_earlier(cached, lacking))
                 limit.check({})
-                targets = Targets(request.layers, writers, lacking)
-                passes = _filled(request, crew, targets, todo, ready, limit=limit, on_progress=on_progress)
+                targets = Targets(request.layers, writers, lacking, checked.tag)
+                passes += _filled(request, crew, targets, todo, ready, limit=limit, on_progress=on_progress)
             for writer in writers:
                 writer.finish()
     if request.shard is None:
         request.places.remember_last(request.files)
     failed = _failures(request)
+    fingerprints.restamp(request.dataset, {request.paths[row]: s for row, s in stale.items()}, places=request.places)
     # those of rows that an earlier run computed, while the images are at hand: comparing never opens one
-    fingerprints.take(request.dataset, places=request.places, skip=failed)
+    looks.take(request.dataset, places=request.places, crew=crew, skip=failed)
     Limit(len(request.paths), max_failures, failed=len(failed)).check(failed)
     return Extraction(
         request.dataset,
@@ -236,11 +276,24 @@ def _run(
         reused=len(request.paths) - len(todo),
         passes=passes,
         opened=request.opened,
+        checked=checked.images,
         failed=failed,
         notes=tuple(request.notes),
         precision=request.precision,
         runtime=ready.opened.runtime if ready else None,
     )
+
+
+def _checked(
+    request: Request, crew: Crew, cached: Sequence[Held | None], lacking: np.ndarray, ready: Ready | None
+) -> Checked:
+    """Compare what computes now with what computed the rows that are kept, where anything is to compute."""
+    if ready is None:
+        return Checked("", [origins_in(held.env) if held else {} for held in cached])
+    checked = spotcheck.checked(request, crew, cached, lacking, opened=ready.opened, size=ready.job.batch_size)
+    request.opened += checked.images
+    request.notes.extend(checked.notes)
+    return checked
 
 
 def _filled(request: Request, crew: Crew, targets: Targets, todo: Sequence[int], ready: Ready, **rest: Any) -> int:

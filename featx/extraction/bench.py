@@ -15,7 +15,8 @@ from featx import fingerprints, images
 from featx.backbones.weights import load_network
 from featx.cache import OK
 from featx.errors import CacheMismatch, ConversionError, ImageError
-from featx.extraction.job import Done, Item, Job, Opened, failure, record_of
+from featx.extraction.job import Done, Item, Job, Look, Opened, drawn, failure, record_of
+from featx.provenance import processor
 from featx.runtime import OpenVINORuntime, Runtime, Stream, TorchRuntime
 from featx.runtime.conversion import Plan
 from featx.runtime.folding import fold_batch_norm
@@ -45,7 +46,8 @@ class Bench:
     def __init__(self, job: Job, *, streams: int) -> None:
         self.job = job
         self._runtime, notes = _runtime(job, streams)
-        self.opened = Opened(self._runtime.dims, self._runtime.name, self._runtime.device, notes)
+        runtime, device = self._runtime, self._runtime.device
+        self.opened = Opened(runtime.dims, runtime.name, device, _hardware(device), notes)
 
     def stream(self) -> Stream:
         """Return a stream for one thread."""
@@ -83,11 +85,67 @@ class Bench:
         return {name: np.where(good[:, None], found[places], np.float32(np.nan)) for name, found in stream().items()}
 
 
+class Looks:
+    """Image files looked at by themselves: decoded as for a network, and nothing kept but what each file is.
+
+    Parameters
+    ----------
+    job : Look
+        Where they lie.
+    """
+
+    opened = Opened({}, "", "", "")
+
+    def __init__(self, job: Look) -> None:
+        self.job = job
+
+    def stream(self) -> None:
+        """Return what a thread needs of its own: nothing."""
+
+    def do(self, items: Sequence[Item], *, stream: None, mark: Callable[[int], None]) -> Done:
+        """Read, decode and look at a batch, as :meth:`Bench.do`; there are no features."""
+        records = []
+        prints: dict[int, list[Any]] = {}
+        for item in items:
+            mark(item.row)
+            record, fingerprint = looked_at(self.job, item)
+            records.append(record)
+            prints |= {item.row: fingerprint} if fingerprint else {}
+        return Done(np.array([item.row for item in items], dtype=np.int64), np.stack(records), {}, 0, prints)
+
+
+def bench_for(job: Job | Look, *, streams: int) -> Bench | Looks:
+    """Return where a job is done."""
+    return Looks(job) if isinstance(job, Look) else Bench(job, streams=streams)
+
+
+def decoded_alone(job: Job | Look, item: Item) -> None:
+    """Decode one image as a batch would, for nothing but to see whether a process lives through it."""
+    if isinstance(job, Look):
+        looked_at(job, item)
+        return
+    size = job.transform.size
+    load(job, item, out=np.empty((size, size, 3), np.uint8))
+
+
+def looked_at(job: Look, item: Item) -> tuple[np.ndarray, list[Any] | None]:
+    """Return the record of an image and its fingerprint; one that fails has a reason instead."""
+    path, source = job.root / item.path, None
+    try:
+        source = images.read(path)
+        return record_of(source), fingerprints.row_or_refusal(source)
+    except ImageError as error:
+        return failure(path, str(error), source=source), None
+
+
 def load(job: Job, item: Item, *, out: np.ndarray) -> tuple[np.ndarray, list[Any] | None]:
     """Decode an image into ``out``; return its record and its fingerprint. One that fails leaves blanks and a reason.
 
     The fingerprint is taken here since it decodes the image too, which may be the death of a process.
     """
+    if item.pixels is not None:
+        out[...] = item.pixels
+        return drawn(), None
     path, source = job.root / item.path, None
     try:
         source = images.read(path)
@@ -95,6 +153,15 @@ def load(job: Job, item: Item, *, out: np.ndarray) -> tuple[np.ndarray, list[Any
         return record_of(source), fingerprints.row_of(source)
     except ImageError as error:
         return failure(path, str(error), source=source), None
+
+
+def _hardware(device: str) -> str:
+    """Return the name of what multiplies."""
+    if device == "cpu":
+        return processor()
+    import torch
+
+    return torch.cuda.get_device_name()
 
 
 def _runtime(job: Job, streams: int) -> tuple[Runtime, tuple[str, ...]]:

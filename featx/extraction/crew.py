@@ -19,8 +19,8 @@ from featx.backbones import Backbone
 from featx.backbones.weights import WeightsFacts, WeightsSource, load_network
 from featx.engine import cores
 from featx.errors import ComputeError, ImageError
-from featx.extraction.bench import Bench
-from featx.extraction.job import Done, Item, Job, Opened, failure
+from featx.extraction.bench import Bench, Looks, bench_for
+from featx.extraction.job import Done, Item, Job, Look, Opened, failure
 from featx.extraction.process import Died, Process
 
 Batch = Sequence[Item]
@@ -36,8 +36,8 @@ class Crew(Protocol):
         """Return what is known of weights, which are read for it."""
         ...
 
-    def open(self, job: Job) -> Opened:
-        """Make a network ready."""
+    def open(self, job: Job | Look) -> Opened:
+        """Make a network ready, or what looks at files."""
         ...
 
     def work(self, batches: Sequence[Batch]) -> Iterator[Done]:
@@ -48,7 +48,7 @@ class Crew(Protocol):
 class Here:
     """The calling process itself: for debuggers, and for networks that another process cannot import."""
 
-    _bench: Bench | None = None
+    _bench: Bench | Looks | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -60,26 +60,32 @@ class Here:
         """Return what is known of weights, which are read for it."""
         return load_network(backbone, source, memo=memo)[1]
 
-    def open(self, job: Job) -> Opened:
-        """Make a network ready."""
-        self._bench = Bench(job, streams=1)
+    def open(self, job: Job | Look) -> Opened:
+        """Make a network ready, or what looks at files."""
+        self._bench = bench_for(job, streams=1)
         return self._bench.opened
 
     def work(self, batches: Sequence[Batch]) -> Iterator[Done]:
         """Yield what became of every batch."""
         assert self._bench is not None
-        stream = self._bench.stream()
+        stream: Any = self._bench.stream()
         for batch in batches:
             yield self._bench.do(batch, stream=stream, mark=lambda _: None)
 
 
 class Child:
-    """A process of its own."""
+    """A process of its own.
 
-    def __init__(self) -> None:
-        self._threads = cores()
+    Parameters
+    ----------
+    threads : int, optional
+        Batches at once; as many as there are cores by default.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        self._threads = threads or cores()
         self._process: Process | None = None
-        self._job: Job | None = None
+        self._job: Job | Look | None = None
         self._opened: Opened | None = None
         self._opened_in: Process | None = None
 
@@ -95,15 +101,16 @@ class Child:
             return load_network(backbone, source, memo=memo)[1]
         return WeightsFacts(**self._asked("learn", backbone, source, memo))
 
-    def open(self, job: Job) -> Opened:
-        """Make a network ready; a process that had to import torch to convert it gives way to one without."""
+    def open(self, job: Job | Look) -> Opened:
+        """Make ready what computes; a process that had to import torch to convert it gives way to one without."""
         if job != self._job or self._opened is None or self._opened_in is not self._process:
             self._job = job
             about = self._made_ready()
             if about["spent"]:
                 self._end()
                 about = {**self._made_ready(), "notes": about["notes"]}
-            self._opened = Opened(about["dims"], about["runtime"], about["device"], tuple(about["notes"]))
+            dims, runtime, device, hardware = (about[name] for name in ("dims", "runtime", "device", "hardware"))
+            self._opened = Opened(dims, runtime, device, hardware, tuple(about["notes"]))
         return self._opened
 
     def _made_ready(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from featx.cache import FeatureFile, FeatureWriter
+from featx.cache.origins import COMPUTED, Origins, origins_in
 from featx.datasets import SYNTHETIC
 from featx.extraction.crew import Crew
 from featx.extraction.inventory import Held
@@ -35,18 +36,27 @@ def made_ready(request: Request, crew: Crew, settled: Settled) -> Ready:
     return Ready(job, opened, agreement_told(settled.agreement))
 
 
-def writers_for(request: Request, cached: Sequence[Held | None], ready: Ready | None) -> Iterator[FeatureWriter]:
-    """Yield the writer of each layer's file, made or opened, in the order of the layers."""
-    for layer, path, held in zip(request.layers, request.files, cached, strict=True):
+def writers_for(
+    request: Request, cached: Sequence[Held | None], ready: Ready | None, *, origins: Sequence[Origins]
+) -> Iterator[FeatureWriter]:
+    """Yield the writer of each layer's file, made or opened, in the order of the layers.
+
+    A file that gets rows of an origin that its head does not know yet is renewed first, so that every row's is told.
+    """
+    for layer, path, held, computed in zip(request.layers, request.files, cached, origins, strict=True):
         dim = ready.opened.dims[layer.name] if ready else _dim(path)
-        yield FeatureWriter.open_or_create(
+        about: dict[str, Any] = {"paths": request.paths, "table": request.table}
+        about["env"] = _environment(request, ready, held, computed)
+        writer = FeatureWriter.open_or_create(
             path,
             spec=request.spec(layer),
-            paths=request.paths,
-            table=request.table,
             dim=dim,
-            env=_environment(request, ready, held),
+            dtype=request.stored,
+            **about,
         )
+        if ready is not None and origins_in(writer.env) != computed:
+            writer.renew(**about)
+        yield writer
 
 
 def _dim(path: Path) -> int:
@@ -54,8 +64,8 @@ def _dim(path: Path) -> int:
         return file.dim
 
 
-def _environment(request: Request, ready: Ready | None, held: Held | None) -> dict[str, Any]:
-    """Describe what computes; what computed rows that are kept is handed on."""
+def _environment(request: Request, ready: Ready | None, held: Held | None, computed: Origins) -> dict[str, Any]:
+    """Describe what computes, and what computed rows that are kept."""
     if ready is None and held is not None:
         return {**held.env, "root": str(request.dataset.root.resolve())}
     return environment(
@@ -71,8 +81,6 @@ def _environment(request: Request, ready: Ready | None, held: Held | None) -> di
             "batch_size": ready.job.batch_size if ready else None,
             **({"shard": {"number": request.shard.number, "of": request.shard.of}} if request.shard else {}),
             **(ready.agreement if ready else {}),
-            "earlier": [*held.env.get("earlier", []), {k: v for k, v in held.env.items() if k != "earlier"}]
-            if held
-            else [],
+            COMPUTED: computed,
         }
     )

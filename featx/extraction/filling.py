@@ -16,6 +16,7 @@ import numpy as np
 
 from featx.backbones import Layer
 from featx.cache import FeatureWriter
+from featx.cache.origins import stamped
 from featx.engine import OnProgress
 from featx.errors import TooManyFailures
 from featx.extraction.crew import Crew
@@ -49,20 +50,22 @@ class Limit:
 
 
 class Targets(NamedTuple):
-    """The feature files being written, one a layer, and which rows each lacks."""
+    """The feature files being written, one a layer, which rows each lacks, and the tag of what computes them."""
 
     layers: Sequence[Layer]
     writers: Sequence[FeatureWriter]
     lacking: np.ndarray
+    tag: str
 
     def put(self, done: Done) -> None:
-        """Write rows into the files that lack them; those without features as failures."""
+        """Write rows into the files that lack them, each with what computed it; those without features as failures."""
+        records = stamped(done.records, self.tag)
         for layer, writer, lacking in zip(self.layers, self.writers, self.lacking, strict=True):
             if (at := lacking[done.rows]).any():
                 found = done.features.get(layer.name)
                 if found is None:
                     found = np.full((len(done.rows), writer.dim), np.nan, np.float32)
-                writer.write(done.rows[at], found[at], done.records[at])
+                writer.write(done.rows[at], found[at], records[at])
 
     def sync(self) -> None:
         """Return once everything written is on the disk."""

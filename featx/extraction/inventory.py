@@ -15,8 +15,13 @@ import numpy as np
 
 from featx import images
 from featx.cache import OK, PENDING, FeatureFile, differences
+from featx.cache.origins import origins_in
 from featx.errors import CacheError, CacheMismatch, ImageError
 from featx.extraction.request import Request
+from featx.provenance import versions
+
+DECODERS = ("featx", "pillow", "pydicom", "simplejpeg")
+DEADLY = (b"decoder_crash", b"timeout")  # how the reasons begin that ``process`` gives for a death
 
 
 class Held(NamedTuple):
@@ -70,7 +75,7 @@ def _tell_others(path: Path, request: Request) -> None:
 
 
 def missing(
-    request: Request, cached: Sequence[Held | None], *, verify_images: bool
+    request: Request, cached: Sequence[Held | None], *, verify_images: bool, retry_failed: bool = False
 ) -> tuple[np.ndarray, dict[int, images.Source]]:
     """Return which file lacks which row, and the rows whose image has another time but the very same bytes.
 
@@ -83,6 +88,7 @@ def missing(
     """
     blank = np.full(len(request.paths), PENDING)
     lacking = np.stack([held.status if held else blank for held in cached]) == PENDING
+    lacking |= np.stack([_to_try_again(held, all_of_them=retry_failed) if held else blank > OK for held in cached])
     stale = {}
     moved = _elsewhere(request, cached)
     held_rows = others = 0
@@ -107,6 +113,22 @@ def missing(
             "--cache"
         )
     return lacking, stale
+
+
+def _to_try_again(held: Held, *, all_of_them: bool) -> np.ndarray:
+    """Return which failed rows are to be tried again, an array of bool of shape (rows,).
+
+    What a process died of may do so again, and cost a minute or all memory once more: not unless it is asked for, or
+    what decodes is another version by now, and has not tried it yet.
+    """
+    failed = held.status > OK
+    if all_of_them or not failed.any():
+        return failed
+    now = versions(DECODERS)
+    tried = [origin["what"].get("versions") or {} for origin in origins_in(held.env).values()]
+    if any(all(then.get(name) == version for name, version in now.items()) for then in tried):
+        return np.zeros_like(failed)
+    return failed & np.array([reason.startswith(DEADLY) for reason in held.records["reason"].tolist()])
 
 
 def _elsewhere(request: Request, cached: Sequence[Held | None]) -> str | None:

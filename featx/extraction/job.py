@@ -57,11 +57,25 @@ class Job:
     graphs: Path
 
 
+@dataclass(frozen=True)
+class Look:
+    """What is wanted of image files by themselves, without a network: what each file is.
+
+    Attributes
+    ----------
+    root : pathlib.Path
+        The folder that the images' paths start from.
+    """
+
+    root: Path
+
+
 class Item(NamedTuple):
-    """A row to compute, and its image's path from the root."""
+    """A row to compute, and its image's path from the root, or its pixels as the network takes them."""
 
     row: int
     path: str
+    pixels: np.ndarray | None = None
 
 
 class Opened(NamedTuple):
@@ -70,6 +84,7 @@ class Opened(NamedTuple):
     dims: dict[str, int]
     runtime: str
     device: str
+    hardware: str
     notes: tuple[str, ...] = ()
 
 
@@ -101,6 +116,11 @@ class Done(NamedTuple):
         for row, record in zip(self.rows.tolist(), self.records, strict=True):
             if record["status"] != OK:
                 yield row, record["reason"].item().decode(errors="replace")
+
+
+def drawn() -> np.ndarray:
+    """Return the record of pixels that came from no file."""
+    return new_record(status=OK, size=0, mtime_ns=0, sha256=bytes(32).hex())
 
 
 def record_of(source: images.Source) -> np.ndarray:

@@ -84,8 +84,13 @@ class Request:
             "transform": self.transform.describe(),
             "normalise": {**asdict(self.normalise), "mean": list(self.normalise.mean), "std": list(self.normalise.std)},
             "precision": self.precision,
-            "stored": "float32",
+            "stored": self.stored,
         }
+
+    @property
+    def stored(self) -> str:
+        """How features are kept: ``float32``, or ``uint8`` where they are pixels as they are."""
+        return self.backbone.stored_under(self.normalise.name)
 
     @cached_property
     def files(self) -> list[Path]:

@@ -48,11 +48,13 @@ def precision_settled(request: Request, crew: Crew) -> Settled:
     -------
     Settled
         ``bf16`` where the hardware multiplies it fast and the worst cosine to float32 over the first 64 images and all
-        layers is 0.999 or more, else ``fp32``.
+        layers is 0.999 or more, else ``fp32``; ``fp32`` too where a backbone has no weights.
     """
     refuse_unknown("precision", request.precision, ("auto", *PRECISIONS))
     if request.precision != "auto":
         return Settled(request, None)
+    if request.backbone.weightless:  # nothing is multiplied
+        return Settled(request.at("fp32"), None)
     there = _there(request)
     if there is not None:
         return Settled(there, None)
