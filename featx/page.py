@@ -12,7 +12,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +23,7 @@ from featx.spreadsheet import csv_text
 TEMPLATES = Path(__file__).parent / "templates"
 LEVELS = {"red": "Serious", "amber": "Caution", "green": "Fine"}  # in the order in which they are told
 MOST_ROWS = 40  # of a table that the page shows; its CSV has all
+MOST_BEHIND = 12  # of the numbers behind a figure: who wants more takes the CSV
 LONGEST_NAME = 60  # letters of the name of a CSV file
 
 Cell = str | int | float | None
@@ -130,12 +131,25 @@ class Figure:
     kind: ClassVar[str] = "figure"
 
     @property
+    def behind(self) -> Table:
+        """Its numbers as the page shows them."""
+        return replace(self.numbers, most=min(self.numbers.most, MOST_BEHIND))
+
+    @property
     def wide(self) -> bool:
         """Whether it wants a row of the page for itself."""
         return self.picture.width > WIDTH
 
 
-Part = str | Verdict | Bullets | Table | Figure
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures side by side, each with a text under it."""
+
+    each: tuple[tuple[Thumbnail, str], ...]
+    kind: ClassVar[str] = "pictures"
+
+
+Part = str | Verdict | Bullets | Table | Figure | Pictures
 
 
 @dataclass(frozen=True)
@@ -204,6 +218,8 @@ def _moves(part: Part) -> bool:
 
 
 def _pictured(part: Part) -> bool:
+    if isinstance(part, Pictures):
+        return True
     return isinstance(part, Table) and any(isinstance(cell, Thumbnail) for row in part.shown for cell in row)
 
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featx import charts
+from featx.charts.svg import _compact
 
 HOSTILE = [
     "</svg><script>alert(1)</script>",
@@ -61,7 +62,7 @@ def test_every_bar_is_there_with_its_number():
     assert len(filled) == len(VALUES)
     widths = []
     for node in filled:
-        xs = [float(x) for x in re.findall(r"[ML] ([\d.]+) ", node.get("d"))]
+        xs = [float(x) for x in re.findall(r"-?[\d.]+", node.get("d"))[::2]]  # a path of x and y in turn
         widths.append(max(xs) - min(xs))
     assert np.allclose(np.array(widths) / max(widths), VALUES / VALUES.max(), atol=1e-3)
 
@@ -189,3 +190,24 @@ def test_what_is_printable_is_kept_and_the_rest_can_be_seen(text):
     assert shown.isprintable()
     assert (shown == text) == text.isprintable()
     shown.encode()
+
+
+def test_a_straight_path_is_told_in_tenths_and_without_its_letters_repeated():
+    told = _compact("d", "M 1.26 2.04\nL 3.349 4\nL 5 6.5\nz\nM 0 0\nL 1 1")
+    assert told == "M 1.3 2 3.3 4 5 6.5 z M 0 0 1 1"
+    curved = _compact("d", "M 0 3.126\nC 1 2 3 4 5 6.125\nL 1 1")
+    assert curved == "M 0 3.13 C 1 2 3 4 5 6.12 L 1 1"
+    assert _compact("x", "1.257") == "1.26"
+
+
+def test_a_caption_stands_above_the_picture_and_the_picture_grows():
+    bare = charts.bars(["a", "b"], np.array([3, 5]), says="bars")
+    height = float(parsed(bare).attrib["height"])
+    caption = "Images of each class · the built-in demo (synthetic demo data), which is long enough for two lines of it"
+    told = charts.captioned(bare, caption, says=caption)
+    assert " ".join(texts(told)).count("synthetic demo data") == 1
+    assert {"3", "5"} <= set(texts(told)) and parsed(told).attrib["aria-label"] == caption
+    assert height + 20 < float(parsed(told).attrib["height"]) < height + 60
+    assert b"synthetic" in told.printed("svg") and told.printed("pdf").startswith(b"%PDF")
+    with pytest.raises(ValueError, match="only a picture that a chart has made"):
+        charts.captioned(charts.Svg("<svg/>"), caption, says=caption)

@@ -8,7 +8,7 @@ a stroke of their own beside the colour, and points a shape. The same arrays giv
 
 from featx.charts.lines import COLOURS, Line, Points, lines, points
 from featx.charts.plain import BINS, CELL, SHADE, bars, edges, heat_map, histograms, intervals
-from featx.charts.svg import BLUE, PRINTS, VERMILION, WIDTH, Svg, printable
+from featx.charts.svg import BLUE, PRINTS, VERMILION, WIDTH, Svg, captioned, printable
 
 __all__ = [
     "BINS",
@@ -23,6 +23,7 @@ __all__ = [
     "Points",
     "Svg",
     "bars",
+    "captioned",
     "edges",
     "heat_map",
     "histograms",

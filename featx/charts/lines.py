@@ -168,8 +168,8 @@ def points(given: Points, *, says: str) -> Svg:
 
 def _elements(places: np.ndarray, given: Points, *, height: float) -> str:
     marks = [
-        f'<path d="M{x:.1f} {height - y:.1f}{SHAPES[MARKERS[kind]]}" fill="{COLOURS[kind]}" fill-opacity=".75">'
+        f'<path d="M{x:.1f} {height - y:.1f}{SHAPES[MARKERS[kind]]}" fill="{COLOURS[kind]}">'
         f"<title>{text(printable(told))}</title></path>"
         for (x, y), kind, told in zip(places.tolist(), given.kinds.tolist(), given.told, strict=True)
     ]
-    return f"<g>{''.join(marks)}</g>"
+    return f'<g fill-opacity=".75">{"".join(marks)}</g>'

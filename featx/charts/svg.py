@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import io
 import re
+import textwrap
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ BLUE, VERMILION = "#0072b2", "#d55e00"
 INK = "#000000"  # becomes the colour of the text around the picture
 WIDTH = 360.0  # points of a picture that a telephone shows without scrolling
 PRINTS = ("pdf", "svg")
+CAPTION_LETTER, CAPTION_LINE = 5.0, 12.0  # points of a letter's width, and of a line, at nine points
 SETTINGS: Any = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "featx",
@@ -46,6 +48,7 @@ PDF_METADATA = {"CreationDate": None, "Creator": None, "Producer": None}
 INHERITED = {"font-family"}  # the page's own
 COORDINATES = {"d", "x", "y", "transform"}
 DECIMALS = re.compile(r"-?\d+\.\d+")
+AGAIN = re.compile(r"(?<!z) L ")  # a path goes on in straight lines without being told so each time
 OWN_NAMES = re.compile(r'(?<= id=")|(?<= href="#)')  # a page has many pictures, and each id but once
 
 
@@ -159,6 +162,35 @@ def svg(figure: Figure, *, says: str, points: str = "") -> Svg:
     return picture
 
 
+def captioned(picture: Svg, caption: str, *, says: str) -> Svg:
+    """Return a picture with a caption above it, for one that leaves its page alone; it grows by the caption's lines.
+
+    Parameters
+    ----------
+    picture : Svg
+        As the charts return it.
+    caption : str
+        What it shows, and of which data.
+    says : str
+        As of the charts.
+
+    Raises
+    ------
+    ValueError
+        Where the picture was not made by a chart.
+    """
+    if picture.figure is None:
+        raise ValueError("only a picture that a chart has made can be captioned")
+    lines = textwrap.wrap(printable(caption), max(20, int(picture.width / CAPTION_LETTER)))
+    figure = picture.figure
+    with _own_settings():
+        width, height = figure.get_size_inches()
+        figure.set_size_inches(width, height + (len(lines) + 0.5) * CAPTION_LINE / 72)
+        figure.set_layout_engine("constrained")
+        figure.suptitle("\n".join(lines), fontsize=9, x=0.01, ha="left")
+        return svg(figure, says=says)
+
+
 def _markup(node: ElementTree.Element) -> str:
     """Return an element of a figure, rid of what says nothing."""
     name = node.tag.rpartition("}")[2]
@@ -184,7 +216,12 @@ def _presentation(name: str, attributes: Mapping[str, str]) -> dict[str, str]:
 
 def _compact(key: str, value: str) -> str:
     if key in COORDINATES:
-        return DECIMALS.sub(lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), " ".join(value.split()))
+        # a tenth of a point is seen by nobody in a line; the curves of a marker are drawn within three points
+        straight = key == "d" and not set("CQ") & set(value)
+        places = 1 if straight else 2
+        value = DECIMALS.sub(lambda found: f"{float(found[0]):.{places}f}".rstrip("0").rstrip("."), value)
+        value = " ".join(value.split())
+        return AGAIN.sub(" ", value) if straight else value
     return "currentColor" if value == INK else value
 
 

@@ -96,7 +96,18 @@ def exported_told(predictor: Predictor, path: Path, format: str) -> str:
     """Return what was exported, and what it does not hold."""
     codes = ", ".join(f"{code} {name}" for code, name in enumerate(predictor.classes))
     held = "a dict: its entry 'pipeline' is the scikit-learn pipeline" if format == "joblib" else "the pipeline"
-    return (
-        f"written: {path}, {held} from {predictor.chain.width} features to the codes {codes}\n"
-        "it holds neither the network nor the model's threshold and probabilities"
-    )
+    lines = [
+        f"written: {path}, {held} from {predictor.chain.width} features to the codes {codes}",
+        "it holds neither the network nor the model's threshold and probabilities",
+    ]
+    return "\n".join([*lines, *([_trust_told(path)] if format == "skops" else [])])
+
+
+def _trust_told(path: Path) -> str:
+    """Return how a skops file is loaded: skops wants to be told of every type that it does not know itself."""
+    from skops.io import get_untrusted_types
+
+    types = get_untrusted_types(file=path)
+    if not types:
+        return "load it by skops.io.load(FILE)"
+    return f"load it by skops.io.load(FILE, trusted={types}): compiled parts of scikit-learn, which skops wants named"

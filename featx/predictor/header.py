@@ -89,7 +89,7 @@ SCHEMA: dict[str, Any] = {
             "bgr": bool,
         },
         "precision": Words(PRECISIONS),
-        "stored": Words(("float32",)),
+        "stored": Words(("float32", "uint8")),
     },
     "network": {"label": Text(500), "record": Text(MOST_TEXT, optional=True), "embedded": bool},
     "unit": Text(200),

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from featx.backbones.weights import WeightsFacts, WeightsSource, load_network, p
 from featx.cache import OK
 from featx.cache.places import Places
 from featx.engine import OnProgress
-from featx.errors import FeatxError, ModelError, WeightsUnavailable
+from featx.errors import ComputeError, FeatxError, ModelError, WeightsUnavailable
+from featx.extraction import bench
 from featx.extraction.crew import Child, Crew, Here
 from featx.extraction.filling import batches_of
 from featx.extraction.job import Item, Job
@@ -29,6 +30,9 @@ from featx.extraction.settling import BATCH
 from featx.predictor.file import network_of
 from featx.runtime import choose
 from featx.seen import backbone_for
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Read(NamedTuple):
@@ -93,6 +97,7 @@ class Network:
     ) -> None:
         self._crew: Crew = Child() if isolate else Here()
         self._places = places
+        self._width: int | None = None
         transform = _transform(spec)
         weights = str(_unpacked(inside, spec, label, record, places)) if inside and not weights else weights
         backbone, source = self._found(spec, label, weights)
@@ -129,6 +134,7 @@ class Network:
         return self
 
     def __exit__(self, *about: object) -> None:
+        self._width = None
         self._crew.__exit__(*about)
 
     def read(self, paths: Sequence[str | Path], *, on_progress: OnProgress | None = None) -> Read:
@@ -141,8 +147,7 @@ class Network:
         on_progress : callable, optional
             Told (done, total) images.
         """
-        width = self._crew.open(self._job).dims[self._layer.name]
-        X, digests = np.full((len(paths), width), np.nan, dtype=np.float32), [""] * len(paths)
+        X, digests = np.full((len(paths), self._ready()), np.nan, dtype=np.float32), [""] * len(paths)
         failed: dict[int, str] = {}
         full = [str(Path(path).absolute()) for path in paths]
         batches = [
@@ -161,6 +166,44 @@ class Network:
             if on_progress is not None:
                 on_progress(done, len(paths))
         return Read(X, digests, failed)
+
+    @property
+    def job(self) -> Job:
+        """What it computes."""
+        return self._job
+
+    def pixels(self, path: str | Path) -> np.ndarray:
+        """Return an image as the network takes it, uint8 (size, size, 3).
+
+        It is decoded in this process: :meth:`read` it first, where it may be an image that kills a decoder.
+
+        Raises
+        ------
+        ImageError
+            Where it cannot be used.
+        """
+        return self._job.transform(images.read(path).data)
+
+    def features(self, pixels: np.ndarray) -> np.ndarray:
+        """Return the features of pixels, float32 (n, d), of uint8 (n, size, size, 3) as :meth:`pixels` gives them."""
+        X = np.empty((len(pixels), self._ready()), dtype=np.float32)
+        items = [Item(row, "", one) for row, one in enumerate(pixels)]
+        size = self._job.batch_size
+        for part in self._crew.work([items[at : at + size] for at in range(0, len(items), size)]):
+            if self._layer.name not in part.features:
+                raise ComputeError("the process that runs the network died; out of memory? take a smaller --batch-size")
+            X[part.rows] = part.features[self._layer.name]
+        return X
+
+    def _ready(self) -> int:
+        """Make the network ready, once, and return the length of its features."""
+        if self._width is None:
+            self._width = self._crew.open(self._job).dims[self._layer.name]
+        return self._width
+
+    def torch(self) -> nn.Module:
+        """Return the network itself, float32, on the processor, in evaluation mode."""
+        return bench.network(self._job)
 
     def _found(self, spec: Mapping[str, Any], label: str, weights: str | None) -> tuple[Backbone, WeightsSource]:
         """Return the backbone with weights of the digest wanted: those given, else the first found."""
@@ -257,5 +300,5 @@ def spec_of(
         "transform": transform.describe(),
         "normalise": {**asdict(normalise), "mean": list(normalise.mean), "std": list(normalise.std)},
         "precision": precision,
-        "stored": "float32",
+        "stored": backbone.stored_under(normalise.name),
     }

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from featx import families
-from featx.classifiers import Classifier, Verdict, judge, scaled, standard
+from featx.classifiers import Classifier, Verdict, judge, scale_of, scaled, standard
 from featx.errors import ComputeError, UsageError
 from featx.linear_svm import solve
 from featx.predictor import scorers
@@ -82,7 +82,7 @@ def refit(
     ComputeError
         Where the arrays taken from a fit do not say what the fit says.
     """
-    scale, classes = scale or classifier.scale, int(y.max()) + 1
+    scale, classes = scale_of(classifier, scale, X), int(y.max()) + 1
     params = dict(params)
     if classes == 2 and "multiclass" in classifier.defaults:
         params["multiclass"] = "ovr"  # of two classes there is one problem either way, and its margin is the score
