@@ -58,6 +58,8 @@ class Classifier:
         What builds it: ``none``, or an accelerator.
     learns : bool
         Whether it learns from train rows at all, so that holding some of them back says something.
+    by_order : bool
+        Whether it goes by the order of the values of a feature alone, so that whole numbers need no scaling.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Classifier:
     faster: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     accelerator: str = PLAIN
     learns: bool = True
+    by_order: bool = False
 
 
 class Verdict(NamedTuple):
@@ -135,7 +138,7 @@ def judge(
     params : mapping, optional
         Hyperparameters that are fixed; what is fixed is not searched.
     scale : {"l2", "standard", "none"}, optional
-        The classifier's own by default.
+        The classifier's own by default; see :func:`scale_of`.
     seed : int
         Seed of the inner parts and of the estimator.
     inner : {"kfold", "shuffle10"}
@@ -149,7 +152,7 @@ def judge(
         Where a search is due but a class has too few groups for inner parts.
     """
     params = dict(params or {})
-    scale = scale or classifier.scale
+    scale = scale_of(classifier, scale, X)
     if classifier.linear or scale != "none":
         X, X_test = X.astype(np.float64), X_test.astype(np.float64)
     if scale != "standard":  # what a row does to itself needs no fit: once is enough
@@ -160,6 +163,16 @@ def judge(
                      hold_back=hold_back)  # fmt: skip
     scores, converged = _fit_and_score(classifier, X, y, X_test, params=choice.params, scale=scale, seed=seed)
     return Verdict(scores, choice.params, choice.at_edge, converged, choice.inner, choice.score, choice.scheme)
+
+
+def scale_of(classifier: Classifier, scale: str | None, X: np.ndarray) -> str:
+    """Return how features are scaled: as asked, or as the classifier has it.
+
+    Standardising is left out where it could change no split: for what goes by the order of values alone, on whole
+    numbers, which are never too near each other to be told apart. Pixels of a whole dataset then stay a byte each.
+    """
+    scale = scale or classifier.scale
+    return "none" if scale == "standard" and classifier.by_order and X.dtype.kind == "u" else scale
 
 
 def accelerated(classifiers: Sequence[Classifier], accelerate: str) -> list[Classifier]:
@@ -565,7 +578,7 @@ def _dummy(*, seed: int) -> Any:
 
 
 # A tree's splits do not depend on the scale of a column, but scikit-learn takes values nearer than 1e-7 for equal, and
-# some networks' features are smaller than that: so trees see standardised columns too.
+# some networks' features are smaller than that: so trees see standardised columns too (not of whole numbers).
 _WEIGHTED = {"class_weight": "balanced"}
 _WEIGHT_WORDS = {"class_weight": ("balanced", "none")}
 _OF_BINARY = {"multiclass": "ovr", **_WEIGHTED}
@@ -612,6 +625,7 @@ CLASSIFIERS: Shelf[Classifier] = Shelf(
             words={"max_features": ("sqrt", "log2"), **_WEIGHT_WORDS},
             scale="standard",
             faster={"numba": _binned_rf, "intel": _intel_rf},
+            by_order=True,
         ),
         "tree": Classifier(
             "tree",
@@ -622,6 +636,7 @@ CLASSIFIERS: Shelf[Classifier] = Shelf(
             words=_WEIGHT_WORDS,
             scale="standard",
             faster={"numba": _binned_tree},
+            by_order=True,
         ),
         "logreg": Classifier(
             "logreg",

@@ -68,6 +68,7 @@ NORMALISATIONS: Shelf[Normalisation] = Shelf(
         "caffe": Normalisation("caffe", scale=1.0, mean=(103.939, 116.779, 123.68), bgr=True),
         "-1..1": Normalisation("-1..1", mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
         "unit": Normalisation("unit"),
+        "0..255": Normalisation("0..255", scale=1.0),
     },
 )
 

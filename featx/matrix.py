@@ -30,7 +30,7 @@ class FeatureMatrix(NamedTuple):
 
     Attributes
     ----------
-    X : numpy.ndarray of float32, shape (n, d)
+    X : numpy.ndarray of float32 (uint8 of pixels), shape (n, d)
         Features.
     y : numpy.ndarray, shape (n,)
         Class codes (int64) where a design was given, else the diagnoses (str).
@@ -58,8 +58,8 @@ class Features:
         What it is called in tables.
     dataset : Dataset
         Its samples, one a row, also of images that failed.
-    X : numpy.ndarray of float32, shape (n, d)
-        Features; NaN where the image failed.
+    X : numpy.ndarray of float32 or uint8, shape (n, d)
+        Features, as they are stored: pixels are whole numbers. Where the image failed NaN, or 0 among whole numbers.
     usable : numpy.ndarray of bool, shape (n,)
         Rows with features.
     dropped : dict of str to int
@@ -96,6 +96,14 @@ class Features:
         """Return the row of each sample id."""
         place = {sample.id: row for row, sample in enumerate(self.dataset.samples)}
         return [place[name] for name in ids]
+
+    def matrix_of(self, ids: Sequence[str]) -> np.ndarray:
+        """Return the features of samples by id, (len(ids), d): ``X`` itself where all are asked for in their order.
+
+        A copy of all pixels of a dataset would be gigabytes that nobody needs. It is not to be written to.
+        """
+        rows = self.rows_of(ids)
+        return self.X if rows == list(range(len(self.X))) else self.X[rows]
 
 
 class Part(NamedTuple):
@@ -223,4 +231,4 @@ def load_features(
         codes = design.assign(y.tolist()).y
         keep, y = keep[codes >= 0], codes[codes >= 0]
     ids = np.array([sample.id for sample in features.dataset.samples])
-    return FeatureMatrix(features.X[keep], y, np.array(features.groups)[keep], ids[keep])
+    return FeatureMatrix(features.matrix_of(ids[keep].tolist()), y, np.array(features.groups)[keep], ids[keep])

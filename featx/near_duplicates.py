@@ -122,7 +122,7 @@ def find(
         rows, columns = images.near(left, right, max_distance)
         if len(rows):
             correlation = _products(images.spectra[left], images.spectra[right], rows, columns)
-            cosine = _products(images.vectors(left), images.vectors(right), rows, columns)
+            cosine = images.cosines(rows + left.start, columns + right.start)
             sure = (correlation >= min_correlation) | (cosine >= min_cosine)
             found += images.pairs(rows[sure] + left.start, columns[sure] + right.start, cosine[sure], correlation[sure])
     return sorted(found, key=lambda pair: (pair.distance, -pair.correlation, pair.first, pair.second))
@@ -205,12 +205,18 @@ class _Images:
         differ = self.content[left][rows] != self.content[right][columns]
         return rows[differ], columns[differ]
 
-    def vectors(self, rows: slice | np.ndarray) -> np.ndarray:
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
         """Return features of length 1; NaN where an image has none."""
         place = self.place[rows]
         if self.features is None:
             return np.full((len(place), 1), np.nan, dtype=np.float32)
         return np.where(place[:, None] >= 0, _unit(self.features[place]), np.float32(np.nan))
+
+    def cosines(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Return the cosine of each pair; only images that are in one are made floats, for features may be wide."""
+        left, at = np.unique(rows, return_inverse=True)
+        right, beside = np.unique(columns, return_inverse=True)
+        return _products(self.vectors(left), self.vectors(right), at, beside)
 
     def pairs(
         self, rows: np.ndarray, columns: np.ndarray, cosine: np.ndarray, correlation: np.ndarray
@@ -223,7 +229,7 @@ class _Images:
 
     def refuse_blind(self, min_cosine: float) -> None:
         """Raise UsageError where features put images at the least cosine whose hashes are nothing alike."""
-        if self.features is None:
+        if self.features is None or min_cosine > 1:  # then nothing rests on them
             return
         seen = np.flatnonzero(self.place >= 0)
         judged = seen[:: max(1, len(seen) // JUDGED)]

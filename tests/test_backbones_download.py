@@ -46,6 +46,14 @@ def test_a_file_in_the_hub_cache_is_loaded_without_a_download(checkpoints, tmp_p
     assert remembered(source, BACKBONE, memo=tmp_path / "memo.json") is None
 
 
+def test_what_is_at_hand_is_told_without_asking_anyone(checkpoints, monkeypatch):
+    monkeypatch.setattr(urllib.request, "urlopen", no_network)
+    assert download.at_hand(BACKBONE) is None and download.at_hand(BACKBONES["vggm"]) is None
+    checkpoints.mkdir(parents=True)
+    (checkpoints / FILE).write_bytes(b"")
+    assert download.at_hand(BACKBONE) == checkpoints / FILE
+
+
 def test_without_a_network_the_message_gives_the_reason_and_the_ways_on(checkpoints, monkeypatch):
     monkeypatch.setattr(urllib.request, "urlopen", no_network)
     with pytest.raises(WeightsUnavailable) as caught:

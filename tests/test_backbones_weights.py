@@ -128,7 +128,7 @@ def test_pixels_have_no_weights_whatever_was_asked(tmp_path):
     net, facts = load_network(pixels, sources.pop(), memo=tmp_path / "memo.json")
     assert not list(net.parameters())
     assert facts == remembered(WeightsSource("none", "none"), pixels, memo=tmp_path / "memo.json")
-    assert facts.normalise == "unit"
+    assert facts.normalise == "0..255"
 
 
 # ---------------------------------------------------------------- digests

@@ -160,6 +160,89 @@ def test_features_that_are_constant_in_a_node_do_not_end_it():
     assert (forest.predict(X) == y).all()
 
 
+# ---- rows of bytes
+
+
+def arrays_of(estimator):
+    return estimator._trees._asdict()
+
+
+@given(st.integers(0, 10_000), st.integers(2, 256), st.sampled_from([2, 3, 7]), st.sampled_from([None, "balanced"]))
+@settings(max_examples=60, deadline=None)
+def test_the_tree_on_bytes_is_that_on_the_same_numbers_as_floats(seed, levels, classes, class_weight):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, levels, (70, 6)).astype(np.uint8)
+    y = rng.integers(0, classes, 70)
+    y[:classes] = range(classes)
+    new = rng.integers(0, 256, (50, 6)).astype(np.uint8)
+    about = {"class_weight": class_weight, "random_state": seed}
+    for kind in (HistogramTreeClassifier(min_samples_leaf=2, **about), HistogramForestClassifier(3, **about)):
+        whole = arrays_of(kind.fit(X, y))
+        told = kind.predict_proba(new)
+        floats = arrays_of(kind.fit(X.astype(np.float32), y))
+        assert all(np.array_equal(whole[name], floats[name]) for name in floats)
+        assert np.array_equal(kind.predict_proba(new.astype(np.float32)), told)
+        shares = arrays_of(kind.fit(X / np.float32(255), y))  # in 0..1 all is the same but for the thresholds' scale
+        assert all(np.array_equal(whole[name], shares[name]) for name in ("roots", "feature", "left", "share"))
+        np.testing.assert_allclose(shares["threshold"] * 255, whole["threshold"], rtol=1e-6)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=30, deadline=None)
+def test_the_tree_on_bytes_is_that_of_scikit_learn_where_the_best_split_is_unique(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 256, (60, 4)).astype(np.uint8)
+    y = (X[:, 0] / 2 + X[:, 1] + 60 * rng.normal(size=60) > 190).astype(int)
+    assume(0 < y.sum() < 60)
+    theirs = DecisionTreeClassifier(max_depth=3, random_state=0).fit(X, y)
+    assume(unique(X, y, theirs))
+    new = rng.integers(0, 256, (200, 4)).astype(np.uint8)
+    ours = HistogramTreeClassifier(max_depth=3, random_state=1).fit(X, y)
+    np.testing.assert_allclose(ours.predict_proba(new), theirs.predict_proba(new), atol=1e-12)
+
+
+# ---- how nodes are laid out
+
+
+@given(st.integers(0, 10_000), st.sampled_from([2, 3, 7]), st.sampled_from([5, 256]), st.sampled_from([1, 4]))
+@settings(max_examples=25, deadline=None)
+def test_a_node_holds_the_shares_of_the_rows_that_come_to_it(seed, classes, levels, least):
+    """Also far down, where the codes of few rows are laid side by side again and again."""
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, levels, (700, 5)).astype(np.uint8)
+    y = np.where(rng.random(700) < 0.5, rng.integers(0, classes, 700), X[:, 0].astype(int) * classes // levels)
+    weight = rng.integers(1, 4, 700) / rng.choice([1, 2])
+    tree = HistogramTreeClassifier(min_samples_leaf=least, random_state=seed).fit(X, y, sample_weight=weight)
+    grown, reach = tree._trees, {0: np.arange(700)}
+    for node in range(len(grown.feature)):
+        rows = reach.pop(node)
+        held = np.bincount(y[rows], weights=weight[rows], minlength=classes)
+        np.testing.assert_allclose(grown.share[node], held / held.sum(), atol=1e-12)
+        assert len(rows) >= least
+        if grown.feature[node] >= 0:
+            left = X[rows, grown.feature[node]] <= grown.threshold[node]
+            reach |= {grown.left[node]: rows[left], grown.left[node] + 1: rows[~left]}
+    assert not reach
+
+
+@given(st.integers(0, 10_000), st.sampled_from([3, 7]))
+@settings(max_examples=15, deadline=None)
+def test_whole_weights_are_summed_as_any_others(seed, classes):
+    """Weights of a half are no whole numbers, and give the very same tree as weights of one."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.integers(0, 40, (3000, 4)).astype(np.uint8), rng.integers(0, classes, 3000)
+    tree = HistogramTreeClassifier(min_samples_leaf=20, random_state=seed)
+    whole, half = (arrays_of(tree.fit(X, y, sample_weight=np.full(3000, weight))) for weight in (1.0, 0.5))
+    assert all(np.array_equal(whole[name], half[name]) for name in whole)
+
+
+def test_bytes_are_their_own_bins():
+    X = np.random.default_rng(0).integers(0, 256, (50, 130)).astype(np.uint8)
+    found = binned(X)
+    assert np.array_equal(found.codes, X.T) and found.codes.flags.c_contiguous
+    assert found.lows.shape == (1, LEVELS) and np.array_equal(found.lows, found.highs)
+
+
 # ---- laws
 
 

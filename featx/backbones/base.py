@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 KINDS = ("vector", "map", "map-last", "tokens", "auto")
-NORMALISATIONS = ("imagenet", "mean-only", "caffe", "-1..1", "unit")
+NORMALISATIONS = ("imagenet", "mean-only", "caffe", "-1..1", "unit", "0..255")
 _DOTTED_PATH = re.compile(r"\w+(\.\w+)+")
 
 
@@ -82,6 +82,9 @@ class Backbone:
         Takes an older key of a weights file to the present one.
     read_mat : callable or None
         Reads a MatConvNet file: path -> (arrays by key, normalisation).
+    stored : str
+        How its features are kept under its own normalisation: ``float32``, or ``uint8`` where they are whole numbers
+        from 0 to 255. Under another normalisation they are no such numbers, and kept as ``float32``.
     code_version : int or str
         Raised whenever a change here changes features; a text for a network that was trained here, which has a head of
         its own.
@@ -101,11 +104,16 @@ class Backbone:
     ignored: tuple[str, ...] = ()
     rename: Callable[[str], str] | None = None
     read_mat: Callable[[Path], tuple[Mapping[str, np.ndarray], dict[str, Any]]] | None = None
+    stored: str = "float32"
     code_version: int | str = 1
     _by_name: dict[str, Layer] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_name", {layer.name: layer for layer in self.layers})
+
+    def stored_under(self, normalisation: str) -> str:
+        """Return how features are kept that come of pixels normalised so (by name): ``float32`` or ``uint8``."""
+        return self.stored if normalisation == self.normalise else "float32"
 
     def layer(self, name: str) -> Layer:
         """Return a layer by its readable name, by the alias ``penultimate`` or ``logits``, or by a dotted path.

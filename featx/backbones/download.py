@@ -31,14 +31,26 @@ def imagenet_file(backbone: Backbone) -> Path:
     WeightsUnavailable
         Where it cannot be had; the message says why, and the ways on.
     """
+    url, path = _address(backbone)
+    if not path.exists():
+        _fetch(url, path, backbone=backbone)
+    return path
+
+
+def at_hand(backbone: Backbone) -> Path | None:
+    """Return the file of a backbone's ImageNet weights where torch's hub cache has it, else None; fetch nothing."""
+    if backbone.imagenet is None:
+        return None
+    _, path = _address(backbone)
+    return path if path.exists() else None
+
+
+def _address(backbone: Backbone) -> tuple[str, Path]:
     import torch
     from torchvision.models import get_model_weights
 
     url = get_model_weights(backbone.name)[str(backbone.imagenet)].url
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-    if not path.exists():
-        _fetch(url, path, backbone=backbone)
-    return path
+    return url, Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
 
 
 def _fetch(url: str, path: Path, *, backbone: Backbone) -> None:

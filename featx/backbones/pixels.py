@@ -1,6 +1,7 @@
-"""The resized image itself as features: D = side x side x 3 values in 0..1, in the order row, column, channel.
+"""The resized image itself as features: D = side x side x 3 values from 0 to 255, in the order row, column, channel.
 
-It has no weights. This file must never know how images are read.
+It has no weights. Pixels are whole numbers and stay so: the 150,528 of an image are kept in as many bytes. This file
+must never know how images are read.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ pixels = Backbone(
     build=_network,
     penultimate="pixels",
     logits=None,
-    normalise="unit",
+    normalise="0..255",
     min_size=1,
     imagenet=None,
     weightless=True,
+    stored="uint8",
 )

@@ -1,7 +1,8 @@
 """Features as few levels: where the bounds of the bins lie is learned from train rows, and from them alone.
 
 A feature of at most 256 distinct values has a bin for each; else the bins hold about as many rows each, and a value
-that fills a bin has one to itself (many features of a network are 0 for most images). Knows no classes and no trees.
+that fills a bin has one to itself (many features of a network are 0 for most images). Whole numbers from 0 to 255 are
+their own bins: nothing is learned. Knows no classes and no trees.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Bins(NamedTuple):
     ----------
     codes : numpy.ndarray of uint8, shape (d, n)
         The bin of each value; a feature's values lie side by side, so that a node reads few lines of memory.
-    lows, highs : numpy.ndarray of float32, shape (d, 256)
+    lows, highs : numpy.ndarray of float32, shape (d, 256), or (1, 256) where all features have the same bins
         The smallest and the largest train value of each bin; infinite where a feature has fewer bins.
     """
 
@@ -32,7 +33,10 @@ class Bins(NamedTuple):
 
 
 def binned(X: np.ndarray) -> Bins:
-    """Learn the bins of train rows, float32 (n, d), and put the rows into them."""
+    """Learn the bins of train rows, float32 or uint8 (n, d), and put the rows into them."""
+    if X.dtype == np.uint8:
+        levels = np.arange(LEVELS, dtype=np.float32)[None]
+        return Bins(turned(X), levels, levels)
     n, d = X.shape
     codes = np.empty((d, n), dtype=np.uint8)
     lows, highs = (np.full((d, LEVELS), np.inf, dtype=np.float32) for _ in range(2))
@@ -42,6 +46,14 @@ def binned(X: np.ndarray) -> Bins:
         learn(np.sort(block, axis=1), lows[span], highs[span])
         encode(block, highs[span], codes[span])
     return Bins(codes, lows, highs)
+
+
+def turned(X: np.ndarray) -> np.ndarray:
+    """Return rows of whole numbers (n, d) by feature (d, n), a few features at a time: a line of each row at once."""
+    codes = np.empty(X.shape[::-1], dtype=np.uint8)
+    for start in range(0, len(codes), BLOCK):
+        codes[start : start + BLOCK] = X[:, start : start + BLOCK].T
+    return codes
 
 
 @njit(cache=True, nogil=True)

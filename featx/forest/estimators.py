@@ -2,7 +2,8 @@
 
 They stand in for ``RandomForestClassifier`` and ``DecisionTreeClassifier`` with the Gini criterion. Splits are looked
 for between the bins of a feature's train values instead of between all of them, which with at most 256 distinct values
-is the same. Knows no folds and no files.
+is the same. Rows of uint8, pixels for instance, are bins as they are: no copy of them as floats is made, and the trees
+are those of the same rows as floats. Knows no folds and no files.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from featx.forest.growth import grow
 from featx.forest.votes import shares, together
 
 DEEPEST = 2**31 - 1
+READ = [np.float32, np.uint8]  # rows of any other kind are read as the first
 
 
 class _HistogramTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -40,7 +42,7 @@ class _HistogramTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like of float, shape (n, d)
-            Rows; read as float32.
+            Rows; read as float32, or as they are where they are uint8.
         y : array-like, shape (n,)
             Class labels.
         sample_weight : array-like of float, shape (n,), optional
@@ -51,7 +53,7 @@ class _HistogramTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             As scikit-learn's estimators raise it.
         """
-        X, y = validate_data(self, X, y, dtype=np.float32, order="C")
+        X, y = validate_data(self, X, y, dtype=READ, order="C")
         check_classification_targets(y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         used = weight > 0
@@ -81,7 +83,7 @@ class _HistogramTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             In the order of ``classes_``.
         """
         check_is_fitted(self)
-        return shares(self._trees, validate_data(self, X, dtype=np.float32, order="C", reset=False))
+        return shares(self._trees, validate_data(self, X, dtype=READ, order="C", reset=False))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the class of the largest share, labels (n,), for rows (n, d)."""

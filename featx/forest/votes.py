@@ -45,7 +45,7 @@ def together(grown: Sequence[tuple[np.ndarray, ...]]) -> Trees:
 
 
 def shares(trees: Trees, X: np.ndarray) -> np.ndarray:
-    """Return the mean share of each class, float64 (n, c), of rows float32 (n, d)."""
+    """Return the mean share of each class, float64 (n, c), of rows float32 or uint8 (n, d)."""
     total = np.zeros((len(X), trees.share.shape[1]))
     vote(X, trees.roots, trees.feature, trees.left, trees.threshold, trees.share, total)
     return total / len(trees.roots)
