@@ -16,7 +16,7 @@ from featx.datasets import SYNTHETIC
 
 VERBS = {
     *("extract", "fit", "compare", "info", "datasets", "demo", "eda", "evaluate", "report", "verify", "cache"),
-    *("merge", "doctor", "finetune", "train", "predict", "export"),
+    *("merge", "doctor", "finetune", "train", "predict", "export", "explain", "activations", "run"),
 }
 DESIGNS = ("malignant-vs-benign", "mel-vs-benign", "bcc-vs-mel-vs-benign")
 SMALL = ["--backbone", "maia-custom2", "--weights", "random", "--size", "64"]

@@ -5,12 +5,14 @@ scikit-learn is imported inside a verb, so that help appears at once.
 """
 
 from featx.cli import (
+    activations,
     cache,
     compare,
     datasets,
     demo,
     doctor,
     evaluate,
+    explain,
     export,
     extract,
     finetune,
@@ -18,6 +20,7 @@ from featx.cli import (
     merge,
     predict,
     report,
+    run,
     train,
     verify,
 )
@@ -33,8 +36,11 @@ for verb in (
     compare.compare,
     evaluate.evaluate,
     predict.predict,
+    explain.explain,
+    activations.activations,
     export.export,
     report.report,
+    run.run,
     datasets.datasets,
     datasets.eda,
     info.info,

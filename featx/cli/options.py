@@ -115,7 +115,15 @@ image_options = (
     click.option("--antialias/--no-antialias", default=True, show_default=True, help="When shrinking."),
     click.option("--trim", is_flag=True, help="Cut a nearly black border first."),
     choice(
-        "--normalise", "imagenet", "mean-only", "caffe", "-1..1", "unit", default=None, text="[what the weights expect]"
+        "--normalise",
+        "imagenet",
+        "mean-only",
+        "caffe",
+        "-1..1",
+        "unit",
+        "0..255",
+        default=None,
+        text="[what the weights expect]",
     ),
 )
 
@@ -204,6 +212,23 @@ reading_options = (
     choice("--scc", "drop", "benign", "malignant", default="malignant", text="Reading of squamous cell carcinoma."),
 )
 
+own_design_options = (
+    diagnoses("--positive", "Diagnoses of the positive class: a design of your own."),
+    diagnoses("--negative", "Diagnoses of the negative class."),
+    diagnoses("--drop", "Diagnoses that a design of your own leaves out."),
+)
+
+solving_options = (
+    choice(
+        "--inner",
+        "kfold",
+        "shuffle10",
+        default="kfold",
+        text="How C and the like are chosen inside train rows: 3 grouped parts, or the paper's ten draws.",
+    ),
+    choice("--solver", "auto", "sklearn", default="auto", text="auto solves SVMs that share train rows together."),
+)
+
 fit_options = together(
     click.option(
         "--features",
@@ -255,17 +280,8 @@ fit_options = together(
         text="Images that are nearly the same, in different groups: tell them, or join their groups.",
     ),
     *reading_options,
-    diagnoses("--positive", "Diagnoses of the positive class: a design of your own."),
-    diagnoses("--negative", "Diagnoses of the negative class."),
-    diagnoses("--drop", "Diagnoses that a design of your own leaves out."),
-    choice(
-        "--inner",
-        "kfold",
-        "shuffle10",
-        default="kfold",
-        text="How C and the like are chosen inside each train half: 3 grouped parts, or the paper's ten draws.",
-    ),
-    choice("--solver", "auto", "sklearn", default="auto", text="auto solves SVMs that share train rows together."),
+    *own_design_options,
+    *solving_options,
     accelerate_option,
     out_option,
     *engine_options,
@@ -317,6 +333,8 @@ evaluate_options = together(
         text="Images of the two files that are nearly the same are an overlap; join also joins groups within a file.",
     ),
     *reading_options,
+    *own_design_options,
+    *solving_options,
     accelerate_option,
     out_option,
     *engine_options,
