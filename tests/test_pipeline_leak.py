@@ -309,7 +309,7 @@ def test_a_pipeline_shows_its_leaks_as_tables_and_does_not_measure_them_twice(le
     assert "smoke: repeats 3 (leak)" in plan.notes and any("it takes hours" in note for note in plan.notes)
     (table,) = [one for one in first.tables if one.id == "leak-knn"]
     assert table.heads == ("", "AUC", "accuracy", "balanced accuracy", "macro F1") and len(table.rows) == 8
-    assert table.rows[4][0] == "all of it adds"
+    assert table.rows[4][0] == "added: all of it"
     assert float(table.rows[4][1].split()[0]) == pytest.approx(table.values[0][1] - table.values[3][1], abs=1e-3)
     assert (tmp_path / "out" / "tables" / "leak-knn.csv").exists()
     assert any("copies of one melanoma train" in note for note in table.notes)

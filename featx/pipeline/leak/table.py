@@ -71,5 +71,5 @@ def _arm(name: str, scores: list[dict[str, float]], metrics: tuple[str, ...]) ->
 
 
 def _leak(name: str, rows: list[Optimism]) -> list[tuple[str, Any]]:
-    told = f"{name} adds"
+    told = f"added: {name}"
     return [(told, told), *((signed(row), signed(row)) for row in rows)]

@@ -37,7 +37,7 @@ def told(found: Leak) -> str:
     metrics = list(dict.fromkeys(row.metric for row in found.rows))
     titles = [TITLES.get(metric, metric) for metric in metrics]
     arms = [[name, *(f"{_mean(found, name, metric):.3f}" for metric in metrics)] for name in found.scores]
-    leaks = [[f"{step.leak} adds", *(signed(_row(found, step.leak, metric)) for metric in metrics)] for step in STEPS]
+    leaks = [[f"added: {step.leak}", *(signed(_row(found, step.leak, metric)) for metric in metrics)] for step in STEPS]
     head = f"{found.title}, {found.design}: {found.counts} (images + copies); {found.classifier} on {found.features}"
     return "\n".join(
         [
@@ -56,7 +56,7 @@ def markdown(found: Leak) -> str:
     for name in found.scores:
         lines.append(f"| {name} | {' | '.join(f'{_mean(found, name, metric):.3f}' for metric in metrics)} |")
     for step in STEPS:
-        lines.append(f"| {step.leak} adds | {' | '.join(signed(_row(found, step.leak, m)) for m in metrics)} |")
+        lines.append(f"| added: {step.leak} | {' | '.join(signed(_row(found, step.leak, m)) for m in metrics)} |")
     return "\n".join(lines) + "\n"
 
 
