@@ -201,6 +201,8 @@ def test_steps_of_the_studies(name, scale, trains, extracts, compares, tiny_demo
     assert not any(title in plan.random for title in ("D", "E", "top"))
     if scale == "smoke" and others:
         assert list(plan.random) == ["D16"]
+    if others:  # told as they are trained, not as the file has them for the full scale
+        assert {source.train.epochs for source in plan.sources} == {1 if scale == "smoke" else 60}
 
 
 # ---- what a run makes

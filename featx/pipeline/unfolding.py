@@ -54,7 +54,7 @@ def unfold(pipeline: Pipeline, asked: Asked, material: Material, *, seed: int) -
         _leak(plan, spec)
     for step in shortcuts.steps(plan, versions(LIBRARIES)):
         plan.add(step)
-    _leave_idle_out(plan, sources)
+    _leave_idle_out(plan, sources, {variant.experiment.id: variant.experiment for variant in found})
     plan.notes += [f"left out: {', '.join(names)}: {why}" for why, names in by_reason(plan.left_out).items()]
     _refuse_unused_params(plan)
     if not plan.askings:
@@ -62,7 +62,7 @@ def unfold(pipeline: Pipeline, asked: Asked, material: Material, *, seed: int) -
     return plan
 
 
-def _leave_idle_out(plan: Plan, sources: Mapping[str, Step]) -> None:
+def _leave_idle_out(plan: Plan, sources: Mapping[str, Step], at_scale: Mapping[str, Experiment]) -> None:
     """Leave out the weights to start from that nothing in the run starts from."""
     used: set[str] = set()
     waiting = [step for step in plan.steps.values() if step not in sources.values()]
@@ -72,7 +72,7 @@ def _leave_idle_out(plan: Plan, sources: Mapping[str, Step]) -> None:
         waiting += step.needs
     for name, step in sources.items():
         if step.digest in used:
-            plan.sources.append(plan.pipeline.experiment(name))
+            plan.sources.append(at_scale[name])  # as it is trained here, not as the file has it for the full scale
         else:
             plan.steps.pop(step.digest, None)
             plan.left_out.setdefault(name, "nothing that is run starts from it")
