@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from test_comparison import made, samples_of
 
 from featx import designs as all_designs
-from featx import fingerprints, significance
+from featx import families, fingerprints, significance
 from featx.cache.places import Places
 from featx.classifiers import CLASSIFIERS, fixed_params
 from featx.comparison import sanity
 from featx.comparison.cells import Settings, fit
 from featx.comparison.question import common_samples, plan_of, question_of
+from featx.comparison.sanity import asked, besides, permuting, ungrouping, untrained
 from featx.errors import UsageError
 from featx.matrix import read_features
 
@@ -90,15 +91,15 @@ def test_the_same_seed_gives_the_same_rows_and_another_other_permutations(whole,
 def test_real_labels_ride_along_and_are_the_fit_of_the_comparison(tmp_path):
     case = setting(tmp_path)
     question, (cell,) = case.questions[0], case.cells
-    asked = sanity._Asked(case.tables[0], case.args[1], case.questions, CLASSIFIERS["svm"],
-                          {cell.design: cell}, case.settings, case.plan, case.places, 1)  # fmt: skip
+    asked_one = asked.Asked(case.tables[0], case.args[1], case.questions, CLASSIFIERS["svm"],
+                              {cell.design: cell}, case.settings, case.plan, case.places, 1)  # fmt: skip
     X = case.tables[0].X[case.tables[0].rows_of(case.args[1])]
-    shared = sanity.families.Shared(X, scale="l2")
+    shared = families.Shared(X, scale="l2")
     for number, split in enumerate(question.splits):
         params = cell.verdicts[number].chosen
-        (columns,) = sanity._columns(asked, question, shared, split, [question.y], C=params["C"])
+        (columns,) = permuting._columns(asked_one, question, shared, split, [question.y], C=params["C"])
         np.testing.assert_allclose(columns, cell.verdicts[number].scores, atol=1e-3)
-        each = sanity._one(asked, question, X, split, question.y, params)
+        each = permuting._one(asked_one, question, X, split, question.y, params)
         np.testing.assert_allclose(columns, each, atol=2e-2)  # liblinear stops sooner
 
 
@@ -119,7 +120,7 @@ def test_svm_is_asked_first_then_what_shares_a_matrix():
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), min_size=1, max_size=40), st.integers(0, 99))
 def test_labels_are_permuted_by_group(rows, seed):
     groups, y = [f"g{group}" for group, _ in rows], np.array([code for _, code in rows])
-    dealt = sanity.permuted(y, groups, np.random.default_rng(seed))
+    dealt = permuting.permuted(y, groups, np.random.default_rng(seed))
     of = {group: [code for name, code in zip(groups, y.tolist(), strict=True) if name == group] for group in groups}
     if all(len(set(own)) == 1 for own in of.values()):
         new = dict(zip(groups, dealt.tolist(), strict=True))
@@ -133,20 +134,20 @@ def test_a_group_of_a_rare_size_does_not_keep_its_labels():
     groups = ["big"] * 9 + [f"g{n}" for n in range(30)]
     y = np.array([1] * 8 + [0] * 31)
     rng = np.random.default_rng(0)
-    share = np.mean([sanity.permuted(y, groups, rng)[:9].mean() for _ in range(500)])
+    share = np.mean([permuting.permuted(y, groups, rng)[:9].mean() for _ in range(500)])
     assert share == pytest.approx(8 / 39, abs=0.05)
 
 
 def test_a_unit_is_never_divided(tmp_path):
     case = setting(tmp_path, unit="lesion")
     question = case.questions[0]
-    for y in sanity._drawn(question, question.splits[:2], 20, seed=0):
+    for y in permuting._drawn(question, question.splits[:2], 20, seed=0):
         assert len({*zip(question.units, y.tolist(), strict=True)}) == len({*question.units})
 
 
 def test_each_class_is_on_both_sides_of_every_permutation(whole):
     question = whole.questions[1]
-    for y in sanity._drawn(question, question.splits[:2], 50, seed=3):
+    for y in permuting._drawn(question, question.splits[:2], 50, seed=3):
         assert all(len(set(y[side].tolist())) == 3 for s in question.splits[:2] for side in (s.train, s.test))
 
 
@@ -166,7 +167,7 @@ CENTRED = VALUES - VALUES.mean()
     ],
 )
 def test_the_verdict_on_permuted_labels(mean, real, level, words):
-    told = sanity.judged("d", CENTRED + mean, real=real, how="svm")
+    told = permuting.judged("d", CENTRED + mean, real=real, how="svm")
     assert (told.level, round(told.value, 9)) == (level, mean) and words in told.sentence
 
 
@@ -179,7 +180,7 @@ def test_folds_that_divide_groups_are_caught(tmp_path):
         return replace(table, X=X)
 
     case = setting(tmp_path, change=twins)
-    loose = [q._replace(splits=sanity._halved(SimpleNamespace(table=case.tables[0], settings=case.settings), q,
+    loose = [q._replace(splits=ungrouping._halved(SimpleNamespace(table=case.tables[0], settings=case.settings), q,
              [s.id for s in case.tables[0].dataset.samples]).splits) for q in case.questions]  # fmt: skip
     case.args = (*case.args[:2], loose, case.args[3])
     case.given["cells"] = fit(case.tables, case.args[1], loose, case.args[3], settings=case.settings,
@@ -225,8 +226,8 @@ def test_one_image_a_group_leaves_nothing_to_ignore(tmp_path):
 
 
 def test_identical_columns_beside_each_other_differ_by_nothing(whole):
-    found = sanity._influences(whole.questions[0], whole.cells[0])
-    assert significance.group_t(sanity._beside(found, found), 0, 1).p == 1.0
+    found = ungrouping._influences(whole.questions[0], whole.cells[0])
+    assert significance.group_t(ungrouping._beside(found, found), 0, 1).p == 1.0
 
 
 def test_what_stands_beside_the_picture_is_asked_on_the_same_rows_and_folds(tmp_path, monkeypatch):
@@ -235,16 +236,16 @@ def test_what_stands_beside_the_picture_is_asked_on_the_same_rows_and_folds(tmp_
     table, (question,) = case.tables[0], case.questions
     blank = fingerprints.Fingerprint("", 0, 1000, 64, 48, "RGB", "JPEG", "")
     known = {d: blank._replace(sha256=d, bytes=1000 + n % 7) for n, d in enumerate(table.digests)}
-    monkeypatch.setattr(sanity, "remembered", lambda *_, **__: known)
+    monkeypatch.setattr(besides, "remembered", lambda *_, **__: known)
     seen = []
-    aucs = sanity.shortcuts._aucs
-    monkeypatch.setattr(sanity.shortcuts, "_aucs", lambda *given: seen.append(given[1:3]) or aucs(*given))
+    aucs = besides.shortcuts._aucs
+    monkeypatch.setattr(besides.shortcuts, "_aucs", lambda *given: seen.append(given[1:3]) or aucs(*given))
     found = rows_of(case)
     assert row(found, "metadata: age, sex, site").level == "red"
     assert row(found, "file properties: file").level == "green"
     assert len(seen) == 2 * 10
-    for asked, split in seen:
-        assert (asked.rows == np.arange(len(question.ids))).all()
+    for question_asked, split in seen:
+        assert (question_asked.rows == np.arange(len(question.ids))).all()
         assert any((split.test == own.test).all() for own in question.splits if len(own.test) == len(split.test))
 
 
@@ -275,9 +276,9 @@ def test_pixels_are_found_in_the_cache_where_they_are_of_the_same_images(tmp_pat
 
 
 def test_random_weights_are_known_by_their_label():
-    assert sanity._kind({"backbone": "vgg16"}, {"weights": "random7"}) == "random weights"
-    assert sanity._kind({"backbone": "vgg16"}, {"weights": "file-random7"}) == ""
-    assert sanity._kind({"backbone": "pixels"}, {"weights": "none"}) == "pixels"
+    assert untrained._kind({"backbone": "vgg16"}, {"weights": "random7"}) == "random weights"
+    assert untrained._kind({"backbone": "vgg16"}, {"weights": "file-random7"}) == ""
+    assert untrained._kind({"backbone": "pixels"}, {"weights": "none"}) == "pixels"
 
 
 def test_too_few_permutations_are_refused(whole):
