@@ -2,15 +2,18 @@
 
 Paired: each round runs both as programs of their own, in turn; the medians are printed, with the time that each takes
 for one image (start-up) told apart. Both decode the same files, squash them to 224 x 224 pixels with antialiasing, run
-the same weights in float32 in batches of 16 and apply the same SVM, and their scores are compared. Run it as
-``python benchmarks/predict.py DATA BACKBONE WEIGHTS [IMAGES]`` on a folder that ``featx extract`` reads; the scripts'
-own penultimate features are those of torchvision's SqueezeNet and ResNet families.
+the same weights in float32 in batches of 16 and apply the same SVM, and their scores are compared. Prints a Markdown
+table: seconds, and processor seconds, which a busy machine disturbs less. Run it as
+``python benchmarks/predict.py [DATA BACKBONE WEIGHTS [IMAGES]]`` on a folder that ``featx extract`` reads, by default
+on what FEATX_TEST_DATA holds; the script's own penultimate features are those of torchvision's SqueezeNet and ResNet
+families.
 """
 
 from __future__ import annotations
 
 import csv
-import json
+import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -50,10 +53,16 @@ def featx(*words: object) -> None:
     subprocess.run([sys.executable, "-m", "featx", *map(str, words)], check=True, capture_output=True)
 
 
-def taken(*command: object) -> float:
-    begin = time.perf_counter()
+def taken(*command: object) -> tuple[float, float]:
+    """Return seconds, and processor seconds, of a program."""
+    begin, before = time.perf_counter(), used()
     subprocess.run([str(word) for word in command], check=True, capture_output=True)
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, used() - before
+
+
+def used() -> float:
+    told = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return told.ru_utime + told.ru_stime
 
 
 def prepared(folder: Path, data: str, backbone: str, weights: str) -> None:
@@ -80,7 +89,28 @@ def worst(folder: Path) -> float:
     return max(abs(a - b) for a, b in zip(own, other, strict=True)) / statistics.pstdev(other)
 
 
-def main(data: str, backbone: str, weights: str, count: str = "200") -> None:
+def sides(folder: Path, backbone: str, weights: str) -> list[list[tuple[float, float]]]:
+    """Return what each round of both sides took: of the script, then of featx."""
+    times = []
+    for _ in range(ROUNDS):
+        script = taken(sys.executable, folder / "script.py", backbone, weights, folder / "svm.pkl", folder / "list",
+                       folder / "script.txt")  # fmt: skip
+        predict = f"{sys.executable} -m featx predict {folder}/model.featx - --cache {folder}/cache"
+        times.append((script, taken("sh", "-c", f"{predict} -o {folder}/featx.csv < {folder}/list")))
+    return [list(side) for side in zip(*times, strict=True)]
+
+
+def row(what: str, script: tuple[float, float], own: tuple[float, float]) -> str:
+    wall, processor = (
+        f"{mine:.2f} | {other:.2f} | {other / mine:.2f}x" for mine, other in zip(own, script, strict=True)
+    )
+    return f"| {what} | {wall} | {processor} |"
+
+
+def main(data: str = "", backbone: str = "squeezenet1_0", weights: str = "", count: str = "200") -> None:
+    given = Path(os.environ.get("FEATX_TEST_DATA", "."))
+    data = data or str(given / "data" / "isic2018_subset")
+    weights = weights or str(next((given / "weights").glob(f"{backbone}*"), ""))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepared(folder, data, backbone, weights)
@@ -88,18 +118,18 @@ def main(data: str, backbone: str, weights: str, count: str = "200") -> None:
         told = {}
         for number in (1, len(images)):
             (folder / "list").write_text("\n".join(images[:number]))
-            times = []
-            for _ in range(ROUNDS):
-                script = taken(sys.executable, folder / "script.py", backbone, weights, folder / "svm.pkl",
-                               folder / "list", folder / "script.txt")  # fmt: skip
-                predict = f"{sys.executable} -m featx predict {folder}/model.featx - --cache {folder}/cache"
-                own = taken("sh", "-c", f"{predict} -o {folder}/featx.csv < {folder}/list")
-                times.append((script, own))
-            told[number] = [statistics.median(side) for side in zip(*times, strict=True)]
-        more = [told[len(images)][side] - told[1][side] for side in (0, 1)]
-        print(json.dumps({"images": len(images), "seconds": told, "scores differ by": worst(folder)}))
-        print(f"start-up and one image: script {told[1][0]:.2f} s, featx {told[1][1]:.2f} s")
-        print(f"the other images: script {more[0]:.2f} s, featx {more[1]:.2f} s: {more[0] / more[1]:.2f} times")
+            told[number] = [
+                tuple(map(statistics.median, zip(*side, strict=True))) for side in sides(folder, backbone, weights)
+            ]
+        one, all_ = told[1], told[len(images)]
+        rest = [tuple(b - a for a, b in zip(*both, strict=True)) for both in zip(one, all_, strict=True)]
+        apart = f"scores differ by {worst(folder):.1e} of their spread"
+        print(f"{backbone}, {len(images)} images, medians of {ROUNDS} rounds; {apart}")
+        print("| | featx, s | script, s | ratio | featx, processor s | script, processor s | ratio |")
+        print("|---|---|---|---|---|---|---|")
+        print(row("start-up and one image", *one))
+        print(row(f"the other {len(images) - 1} images", *rest))
+        print(row("whole process", *all_))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from featx.charts import WIDTH, Svg, printable
 from featx.spreadsheet import csv_text
@@ -103,19 +104,25 @@ class Table:
         return tuple(not any(isinstance(cell, str) for cell in column) for column in columns)
 
     @property
+    def wordy(self) -> str:
+        """Classes of its columns of words but the first, ``w2`` for the second: one for a table, not one for a cell."""
+        return " ".join(f"w{at}" for at, numeric in enumerate(self.numeric, start=1) if at > 1 and not numeric)
+
+    @property
     def file_name(self) -> str:
         """Name of its CSV file."""
         return f"{re.sub(r'[^a-z0-9]+', '-', self.caption.lower()).strip('-')[:LONGEST_NAME] or 'table'}.csv"
 
     @property
     def link(self) -> str:
-        """Its CSV, whole, as an address."""
-        return f"data:text/csv;charset=utf-8;base64,{base64.b64encode(self.csv.encode()).decode()}"
+        """Its CSV, whole, as an address: numbers are shorter as they are, words in base64."""
+        plain, coded = quote(self.csv, safe=",()*!;:@$"), base64.b64encode(self.csv.encode()).decode()
+        return f"data:text/csv;charset=utf-8{f',{plain}' if len(plain) < len(coded) else f';base64,{coded}'}"
 
     @property
     def csv(self) -> str:
         """All its rows as CSV."""
-        return csv_text(self.header, self.rows)
+        return csv_text(self.header, self.rows, quoted=False)
 
 
 @dataclass(frozen=True)
@@ -161,7 +168,9 @@ class Section:
     chapter: str = ""
 
 
-def render(title: str, *, lead: str, sections: Sequence[Section], foot: Sequence[str] = ()) -> str:
+def render(
+    title: str, *, lead: str, sections: Sequence[Section], foot: Sequence[str] = (), alerts: Sequence[Verdict] = ()
+) -> str:
     """Return a page as HTML.
 
     Parameters
@@ -174,6 +183,8 @@ def render(title: str, *, lead: str, sections: Sequence[Section], foot: Sequence
         Its content; what is red or amber in there is told once more at the head.
     foot : sequence of str
         Lines at the end.
+    alerts : sequence of Verdict
+        What stands at the head alone: it is of no section.
 
     Returns
     -------
@@ -188,7 +199,7 @@ def render(title: str, *, lead: str, sections: Sequence[Section], foot: Sequence
         lead=lead,
         sections=sections,
         foot=foot,
-        told=_standing_out(sections),
+        told=[*((0, alert) for alert in alerts), *_standing_out(sections)],
         style=_Own(style),
         script=_Own(script),
         policy=_policy(style, script=script, pictures=any(map(_pictured, parts))),

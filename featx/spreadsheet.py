@@ -13,7 +13,7 @@ from typing import Any
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]], *, quoted: bool = True) -> str:
     """Return a table as CSV: texts quoted and harmless to a spreadsheet, numbers plain, None empty.
 
     Parameters
@@ -22,6 +22,8 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
         Names of the columns.
     rows : iterable of sequence
         Texts, numbers and None.
+    quoted : bool
+        Whether all texts are quoted, or only those that have to be.
 
     Returns
     -------
@@ -29,7 +31,7 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
         Always text that UTF-8 can hold: what it cannot (parts of file names) is escaped, as JSON would.
     """
     text = io.StringIO()
-    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC if quoted else csv.QUOTE_MINIMAL, lineterminator="\n")
     writer.writerow([_harmless(name) for name in header])
     writer.writerows([_harmless(value) for value in row] for row in rows)
     return text.getvalue().encode("utf-8", "backslashreplace").decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featx import charts
-from featx.charts.svg import _compact
+from featx.charts.svg import NEAR, _compact, _thinned
 
 HOSTILE = [
     "</svg><script>alert(1)</script>",
@@ -197,7 +198,70 @@ def test_a_straight_path_is_told_in_tenths_and_without_its_letters_repeated():
     assert told == "M 1.3 2 3.3 4 5 6.5 z M 0 0 1 1"
     curved = _compact("d", "M 0 3.126\nC 1 2 3 4 5 6.125\nL 1 1")
     assert curved == "M 0 3.13 C 1 2 3 4 5 6.12 L 1 1"
-    assert _compact("x", "1.257") == "1.26"
+    assert _compact("x", "1.257") == "1.3"
+
+
+@given(st.lists(st.tuples(st.integers(0, 3600), st.integers(0, 3600)), min_size=9, max_size=60))
+def test_a_long_path_passes_by_every_point_that_it_leaves_out(points):
+    kept = np.array(_thinned(points), dtype=float)
+    assert tuple(kept[0]) == points[0] and tuple(kept[-1]) == points[-1] and len(kept) <= len(points)
+    for point in np.array(points, dtype=float):
+        assert min(map(distance, itertools.repeat(point), kept, kept[1:])) <= NEAR + 1e-9
+
+
+def distance(point, first, last):
+    """Return how far a point lies from a stretch."""
+    way = last - first
+    at = np.clip((point - first) @ way / (way @ way or 1.0), 0, 1)
+    return np.hypot(*(point - first - at * way))
+
+
+def test_points_on_the_way_are_left_out_and_corners_are_not():
+    assert _thinned([(x, 5) for x in range(50)]) == [(0, 5), (49, 5)]
+    zigzag = [(x, x % 2 * 50) for x in range(9)]
+    assert _thinned(zigzag) == zigzag
+    assert _thinned([(0, 0), (9, 0), (4, 0)]) == [(0, 0), (9, 0), (4, 0)]  # there and back
+
+
+@given(st.lists(st.tuples(st.integers(0, 3600), st.integers(-3600, 3600)), min_size=9, max_size=40), st.booleans())
+def test_a_path_told_by_its_steps_ends_where_it_ended(points, closed):
+    path = "M " + " L ".join(f"{x / 10:g} {y / 10:g}" for x, y in points) + " z" * closed
+    told = _compact("d", path)
+    start, _, steps = told.removeprefix("M").removesuffix("z").partition("l")
+    ways = [float(one) for one in re.findall(r"-?(?:\d+\.?\d*|\.\d+)", steps)]
+    x, y = map(float, start.split())
+    assert (x, y) == (points[0][0] / 10, points[0][1] / 10) and told.endswith("z") == closed
+    ends = x + sum(ways[::2]), y + sum(ways[1::2])
+    assert ends == pytest.approx((points[-1][0] / 10, points[-1][1] / 10), abs=1e-6)
+    assert len(ways) // 2 == len(_thinned(points)) - 1
+
+
+@pytest.mark.parametrize(("epochs", "numbers"), [([1], ["1"]), ([1, 2], ["1", "2"]), ([1, 2, 3], ["1", "2", "3"]),
+                                                 (range(1, 61), None)])  # fmt: skip
+def test_epochs_are_numbered_by_whole_numbers(epochs, numbers):
+    epochs = np.array(epochs, dtype=float)
+    svg = charts.lines([charts.Line("a", epochs, epochs * 7)], axes=("epoch", "loss"), says="s", unit=False)
+    bottom = max(float(node.get("y")) for node in parsed(svg).iter("text") if (node.text or "").isdigit())
+    shown = [node.text for node in parsed(svg).iter("text")
+             if re.fullmatch(r"-?[\d.]+", node.text or "") and float(node.get("y")) == bottom]  # fmt: skip
+    assert shown and all(text.isdigit() for text in shown) and (numbers is None or shown == numbers)
+
+
+def test_a_chart_is_drawn_again_from_plain_values():
+    bars = charts.bars(["nv", "mel"], np.array([5, 2]), says="s")
+    assert charts.draw("bars", {"names": ["nv", "mel"], "values": [5, 2]}, says="s") == bars
+    counts = np.array([[4, 1], [0, 3]])
+    given_ = {"counts": counts.tolist(), "shade": (counts / 4).tolist(), "rows": ["a", "b"], "columns": ["a", "b"]}
+    wanted = charts.heat_map(counts, shade=counts / 4, rows=["a", "b"], columns=["a", "b"], says="s")
+    assert charts.draw("heat_map", given_, says="s") == wanted
+    line = {"series": [{"name": "a", "x": [1, 2], "y": [0.5, None]}], "axes": ["x", "y"]}
+    wanted = charts.lines([charts.Line("a", np.array([1.0, 2.0]), np.array([0.5, np.nan]))], axes=("x", "y"), says="s",
+                          unit=False)  # fmt: skip
+    assert charts.draw("lines", line, says="s") == wanted
+    for kind, broken in (("pie", {}), ("bars", {"names": ["a"]}), ("lines", {"series": 3, "axes": [1, 2]}),
+                         ("heat_map", {**given_, "rows": ["a"]})):  # fmt: skip
+        with pytest.raises((KeyError, TypeError, ValueError)):
+            charts.draw(kind, broken, says="s")
 
 
 def test_a_caption_stands_above_the_picture_and_the_picture_grows():

@@ -64,6 +64,7 @@ def test_a_run_and_what_it_leaves(file, data, tmp_path):
         told.stdout.startswith("Table one · toy\n")
         and f"5 steps, 0 of them done before; tables, figures and methods.md: {tmp_path / 'out'}" in told.stdout
     )
+    assert f"all of it as a page: featx report {tmp_path / 'out'}\n" in told.stdout
     files = {path.name for path in (tmp_path / "out").rglob("*.*")}
     assert {"methods.md", "pipeline.json", "one.csv", "one.md", "one.tex", "run.json"} <= files
     again = run(*about)

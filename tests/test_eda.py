@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import re
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pages import csv_behind
 
 from featx.datasets import Dataset, Sample, open_dataset
 from featx.datasets.base import Columns
@@ -47,7 +47,7 @@ def prints(of, *, failed=(), **facts):
 def table(page, name):
     """Return the rows of a CSV file of the page, without its header."""
     (link,) = set(re.findall(rf'download="{re.escape(name)}" href="([^"]+)"', page))
-    return list(csv.reader(io.StringIO(base64.b64decode(link.partition("base64,")[2]).decode(), newline="")))[1:]
+    return list(csv.reader(io.StringIO(csv_behind(link), newline="")))[1:]
 
 
 def verdicts(page):

@@ -257,6 +257,36 @@ def test_a_sheet_holds_every_pixel_of_its_panels_and_the_same_bytes_twice():
     assert not Image.open(io.BytesIO(found)).info
 
 
+# ---- in Python
+
+
+@pytest.mark.parametrize(("method", "about"), [("lime", {"samples": 30, "count": 6}), ("occlusion", {"patch": 8}),
+                                               ("gradcam", {})])  # fmt: skip
+def test_the_method_says_what_the_verb_says(run, place, method, about):
+    predictor, path = Predictor.load(place / "svm.featx"), place / "images" / "a.jpg"
+    (one,) = predictor.explain([path], method=method, cache=place / "cache", isolate=False, **about)
+    words = {"samples": "--samples", "count": "--superpixels", "patch": "--patch"}
+    options = [word for name, value in about.items() for word in (words[name], value)]
+    assert run(place / "svm.featx", path, "--method", method, "-o", "out.html", "-q", *options).exit_code == 0
+    rows = list(csv.DictReader(Path("out.csv").read_text(encoding="utf-8").splitlines()))
+    column, told = {"lime": ("weight", "weights"), "occlusion": ("drop", "drops"), "gradcam": ("value", "map")}[method]
+    np.testing.assert_allclose([float(row[column]) for row in rows], np.ravel(getattr(one.found, told)), rtol=1e-12)
+    assert {row["explained"] for row in rows} == {one.target}
+
+
+def test_a_network_at_hand_is_used_and_a_wrong_setting_refused_before_any_work(place, monkeypatch):
+    predictor, path = Predictor.load(place / "svm.featx"), place / "images" / "a.jpg"
+    with predictor.network(cache=place / "cache", isolate=False) as network:
+        monkeypatch.setattr(Predictor, "network", None)
+        (one,) = predictor.explain([path], method="occlusion", patch=12, network=network)
+        assert one.found.patch == 12
+        monkeypatch.setattr(network, "read", None)
+        with pytest.raises(UnknownName, match=r"unknown setting of lime 'sample'; did you mean 'samples'\?"):
+            predictor.explain([path], sample=3, network=network)
+        with pytest.raises(UnknownName, match="unknown method 'shap'"):
+            predictor.explain([path], method="shap", network=network)
+
+
 # ---- the verb
 
 
@@ -268,7 +298,8 @@ def test_a_page_and_its_numbers(run, place):
     assert "<script" not in page and "&lt;script&gt;" in page and "\u202e" not in page
     assert "img-src data:" in page and "script-src" not in page and not re.search(r'(src|href)="(?!data:|#)', page)
     assert page.count("data:image/jpeg;base64,") == 8
-    assert "no medical device" in page and "60 random masks" in page
+    assert page.count("no medical device") == 1 and "60 random masks" in page
+    assert page.count("were learned from by this very model") == 1  # both are train images: told at the head alone
     rows = list(csv.DictReader(Path("out.csv").read_text(encoding="utf-8").splitlines()))
     assert {row["shown"] for row in rows} == {"yes", "no"} and {row["r2"] for row in rows} != {""}
     for image in {row["image"] for row in rows}:

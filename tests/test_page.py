@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from pages import csv_behind
 
 from featx import charts
 from featx.page import Bullets, Figure, Section, Share, Table, Verdict, render
@@ -65,9 +66,7 @@ def full(word="nv"):
 
 
 def csv_of(link):
-    head, _, data = link.partition(";base64,")
-    assert head == "data:text/csv;charset=utf-8"
-    return list(csv.reader(io.StringIO(base64.b64decode(data).decode(), newline="")))
+    return list(csv.reader(io.StringIO(csv_behind(link), newline="")))
 
 
 def test_the_policy_allows_the_one_style_sheet_and_nothing_else():
@@ -180,3 +179,17 @@ def test_a_wide_figure_has_a_row_of_its_own():
 
 def test_the_same_parts_give_the_same_page():
     assert full() == full()
+
+
+def test_an_alert_stands_at_the_head_and_nowhere_else():
+    page = render("t", lead="l", sections=[Section("s", ("text",))], alerts=[Verdict("amber", "beware of this")])
+    assert page.count("beware of this") == 1 and page.index("beware of this") < page.index("<section")
+    assert 'href="#s0"' not in page
+
+
+def test_columns_of_words_are_marked_once_for_a_table():
+    told = Table("c", ("a", "b", "c", "d"), (("x", "word", 1.0, None), ("y", "more", 2.0, "seen")))
+    assert told.wordy == "w2 w4"
+    page = render("t", lead="l", sections=[Section("s", (told,))])
+    assert '<table class="w2 w4">' in page
+    assert ".w2 td:nth-child(2)" in page and ".w24 td:nth-child(24)" in page

@@ -90,7 +90,7 @@ def test_a_press_on_a_head_sorts_by_number_or_by_word_and_the_unknown_stays_last
 
 def test_a_point_says_what_it_is_when_pointed_at(opened):
     status = opened.locator(".pointed")
-    points = opened.locator(".points path:has(> title)")
+    points = opened.locator(".points use:has(> title)")
     assert points.count() == 3
     for at, told in enumerate(["first", "second", HOSTILE]):
         points.nth(at).hover()

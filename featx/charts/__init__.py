@@ -6,6 +6,7 @@ palette of Okabe and Ito (2008, "Color universal design"), told apart by people 
 a stroke of their own beside the colour, and points a shape. The same arrays give the same bytes.
 """
 
+from featx.charts.again import draw
 from featx.charts.lines import COLOURS, Line, Points, lines, points
 from featx.charts.plain import BINS, CELL, SHADE, bars, edges, heat_map, histograms, intervals
 from featx.charts.svg import BLUE, PRINTS, VERMILION, WIDTH, Svg, captioned, printable
@@ -24,6 +25,7 @@ __all__ = [
     "Svg",
     "bars",
     "captioned",
+    "draw",
     "edges",
     "heat_map",
     "histograms",

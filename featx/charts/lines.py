@@ -91,9 +91,18 @@ def lines(
             own.set(xlim=(0, 1), ylim=(0, 1))
         own.set_xlabel(axes[0])
         own.set_ylabel(axes[1])
+        if not unit and all(np.mod(line.x, 1).max(initial=0) == 0 for line in series):
+            _whole(own)
         own.spines[:].set_alpha(0.4)
         _legend(figure)
         return svg(figure, says=says)
+
+
+def _whole(axes: Axes) -> None:
+    """Number an axis of whole numbers (epochs, places in an order) by whole numbers alone."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
 def _draw(axes: Axes, line: Line, at: int, *, marked: bool) -> None:
@@ -167,9 +176,13 @@ def points(given: Points, *, says: str) -> Svg:
 
 
 def _elements(places: np.ndarray, given: Points, *, height: float) -> str:
+    """Return a mark for each point; each shape stands once, for there may be thousands of points."""
+    shapes = [
+        f'<path id="k{kind}" d="M0 0{SHAPES[MARKERS[kind]]}" fill="{COLOURS[kind]}"/>'
+        for kind in sorted(set(given.kinds.tolist()))
+    ]
     marks = [
-        f'<path d="M{x:.1f} {height - y:.1f}{SHAPES[MARKERS[kind]]}" fill="{COLOURS[kind]}">'
-        f"<title>{text(printable(told))}</title></path>"
+        f'<use href="#k{kind}" x="{x:.1f}" y="{height - y:.1f}"><title>{text(printable(told))}</title></use>'
         for (x, y), kind, told in zip(places.tolist(), given.kinds.tolist(), given.told, strict=True)
     ]
-    return f'<g fill-opacity=".75">{"".join(marks)}</g>'
+    return f'<defs>{"".join(shapes)}</defs><g fill-opacity=".75">{"".join(marks)}</g>'

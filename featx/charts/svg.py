@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+import numpy as np
+
 from featx.provenance import digest_bytes
 
 if TYPE_CHECKING:
@@ -49,6 +51,9 @@ INHERITED = {"font-family"}  # the page's own
 COORDINATES = {"d", "x", "y", "transform"}
 DECIMALS = re.compile(r"-?\d+\.\d+")
 AGAIN = re.compile(r"(?<!z) L ")  # a path goes on in straight lines without being told so each time
+LONG = 8  # points of a straight path from which on it is told by its steps
+NEAR = 1.5  # tenths of a point by which a path may pass by a point that it leaves out
+DEFAULTS = {"text-anchor": "start", "stroke-linejoin": "miter", "stroke-dashoffset": "0", "font-size": "10px"}
 OWN_NAMES = re.compile(r'(?<= id=")|(?<= href="#)')  # a page has many pictures, and each id but once
 
 
@@ -151,8 +156,8 @@ def svg(figure: Figure, *, says: str, points: str = "") -> Svg:
     root = ElementTree.fromstring(stream.getvalue())
     width, height = root.attrib["viewBox"].split()[2:]
     inside = "".join(_markup(child) for child in root) + points
-    label = _attributes({"viewBox": root.attrib["viewBox"], "width": width, "height": height,
-                         "role": "img", "aria-label": printable(says)})  # fmt: skip
+    label = _attributes({"viewBox": root.attrib["viewBox"], "width": width, "height": height, "fill": "currentColor",
+                         "font-size": DEFAULTS["font-size"], "role": "img", "aria-label": printable(says)})  # fmt: skip
     own = digest_bytes(f"{label}{inside}".encode())[:8]
     inside = OWN_NAMES.sub(f"c{own}-", inside)
     picture = Svg(f"<svg{label}>{inside}</svg>")
@@ -209,8 +214,7 @@ def _presentation(name: str, attributes: Mapping[str, str]) -> dict[str, str]:
     given |= {key.strip(): value.strip() for key, _, value in style if key.strip() not in INHERITED}
     if name == "g" or given.get("transform", "").startswith("rotate(-0 "):
         given = {key: value for key, value in given.items() if key not in ("id", "transform")}
-    if name == "text":
-        given.setdefault("fill", "currentColor")
+    given = {key: value for key, value in given.items() if DEFAULTS.get(key) != value}
     return {key: _compact(key, value) for key, value in given.items()}
 
 
@@ -218,11 +222,52 @@ def _compact(key: str, value: str) -> str:
     if key in COORDINATES:
         # a tenth of a point is seen by nobody in a line; the curves of a marker are drawn within three points
         straight = key == "d" and not set("CQ") & set(value)
-        places = 1 if straight else 2
+        places = 1 if straight or key in "xy" else 2
         value = DECIMALS.sub(lambda found: f"{float(found[0]):.{places}f}".rstrip("0").rstrip("."), value)
         value = " ".join(value.split())
-        return AGAIN.sub(" ", value) if straight else value
+        return _stepped(AGAIN.sub(" ", value)) if straight else value
     return "currentColor" if value == INK else value
+
+
+def _stepped(path: str) -> str:
+    """Return a straight path whose long parts are told by their steps, without points that lie on the way to others."""
+    parts = [part for part in path.split("M ") if part]
+    return " ".join(_steps(part) for part in parts)
+
+
+def _steps(part: str) -> str:
+    closed = part.rstrip().endswith("z")
+    numbers = [round(10 * float(number)) for number in part.replace("z", " ").split()]
+    whole = list(zip(numbers[::2], numbers[1::2], strict=True))
+    if len(whole) <= LONG:
+        return f"M {part.strip()}"
+    kept = _thinned(whole)
+    steps = [at - before for (x, y), (left, top) in zip(kept[1:], kept, strict=False)
+             for at, before in ((x, left), (y, top))]  # fmt: skip
+    told = " ".join(map(_tenths, steps)).replace(" -", "-")
+    return f"M{_tenths(kept[0][0])} {_tenths(kept[0][1])}l{told}{'z' * closed}"
+
+
+def _tenths(number: int) -> str:
+    return f"{number / 10:g}".replace("0.", ".", 1) if abs(number) < 10 else f"{number / 10:g}"
+
+
+def _thinned(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the points of a path without those that a line between two others passes by closely, and in its way."""
+    kept, start = [points[0]], 0
+    for end in range(2, len(points)):
+        if not all(_between(points[start], points[at], points[end]) for at in range(start + 1, end)):
+            start = end - 1
+            kept.append(points[start])
+    return [*kept, points[-1]]
+
+
+def _between(first: tuple[int, int], middle: tuple[int, int], last: tuple[int, int]) -> bool:
+    (x, y), (across, down) = ((one[0] - first[0], one[1] - first[1]) for one in (middle, last))
+    length, along = float(np.hypot(across, down)), x * across + y * down
+    if length == 0:
+        return x == y == 0
+    return abs(x * down - y * across) <= NEAR * length and 0 <= along <= length**2
 
 
 def _attributes(given: Mapping[str, str]) -> str:

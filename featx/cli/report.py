@@ -45,7 +45,8 @@ def report(
 ) -> None:
     """Write one self-contained HTML page on RUNs: results, checks, data.
 
-    RUN is a folder that `featx compare`, `fit` or `evaluate` wrote. The page holds no picture of a patient unless
+    RUN is a folder that `featx compare`, `fit`, `evaluate` or `run` wrote; of a study that `run` ran the page shows its
+    own tables, figures and learning curves too. The page holds no picture of a patient unless
     --thumbnails asks for them, needs no network, and every figure has its numbers behind a link.
     """
     from datetime import UTC, datetime

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,7 +138,8 @@ def _run(
         click.echo(notes_told(plan), err=True)
     with stoppable(), _steps(quiet=quiet) as told:
         ran = study.run(plan, out=out, cache=cache, **told)
-    click.echo(ran_told(ran, verbose=verbose))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None  # a file has no edge
+    click.echo(ran_told(ran, verbose=verbose, width=width))
 
 
 @contextmanager

@@ -197,16 +197,15 @@ def page_of(
         f"What a model's answer hangs on in {len(explained)} image{'s' * (len(explained) != 1)}. {_model(predictor)}: "
         f"{' vs '.join(predictor.classes)}. {RESEARCH}"
     )
-    foot = [
-        *method_told(predictor, method=method, of=of, about=about),
-        "This page holds pictures of patients: think where it goes.",
-    ]
+    told = method_told(predictor, method=method, of=of, about=about)
+    foot = [*(line for line in told if line not in lead), "This page holds pictures of patients: think where it goes."]
     sections = [_section(predictor, one, method=method, of=of) for one in explained]
-    return render(title_of(predictor, method=method), lead=lead, sections=[*_alert(explained), *sections], foot=foot)
+    title = title_of(predictor, method=method)
+    return render(title, lead=lead, sections=sections, foot=foot, alerts=_alerts(explained))
 
 
-def _alert(explained: Sequence[Explained]) -> list[Section]:
-    """Return what is unusual, counted over all images, as a section of its own."""
+def _alerts(explained: Sequence[Explained]) -> list[Verdict]:
+    """Return what is unusual, counted over all images."""
     counts = {
         "could not be used": sum(one.found is None for one in explained),
         "were learned from by this very model: what it says of them is no test of it": sum(
@@ -217,8 +216,7 @@ def _alert(explained: Sequence[Explained]) -> list[Section]:
             isinstance(one.found, Lime) and not one.found.r2 >= POOR for one in explained
         ),
     }
-    told = [Verdict("amber", f"{count} of {len(explained)} images {what}.") for what, count in counts.items() if count]
-    return [Section("What to keep in mind", tuple(told))] if told else []
+    return [Verdict("amber", f"{count} of {len(explained)} images {what}.") for what, count in counts.items() if count]
 
 
 def _section(predictor: Predictor, one: Explained, *, method: str, of: str) -> Section:

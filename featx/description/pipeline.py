@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import textwrap
 from collections.abc import Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from featx.description.words import aligned, shown_name
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
     from featx.pipeline.steps import Step
     from featx.pipeline.tables import Made
 
-WIDE, NARROW = 116, 18  # letters of a line of notes, and of a column's head
+WIDE, NARROW, NARROWEST, GAP = 116, 18, 12, 2  # letters: of a line of notes, a head, a folded key, between columns
 INDENT: Any = {"initial_indent": "  ", "subsequent_indent": "    "}
 
 
@@ -57,28 +59,70 @@ def steps_told(plan: Plan, states: Sequence[tuple[Step, bool]], cache: str | os.
     return "\n".join([notes_told(plan), *lines, f"{len(states)} steps: {total}"])
 
 
-def ran_told(ran: Ran, *, verbose: bool = False) -> str:
-    """Return the tables of a run, and where everything lies."""
-    blocks = [table_told(table, title=ran.title) for table in ran.tables]
+def ran_told(ran: Ran, *, verbose: bool = False, width: int | None = None) -> str:
+    """Return the tables of a run, no line of them longer than so many letters, and where everything lies."""
+    blocks = [table_told(table, title=ran.title, width=width) for table in ran.tables]
     notes = [f"Note: {shown_name(note)}" for note in (ran.notes if verbose else ran.notes[:0])]
     if ran.notes and not verbose:
         notes = [f"{len(ran.notes)} notes of the steps are in methods.md (or --verbose)"]
+    notes.append(f"all of it as a page: featx report {shlex.quote(shown_name(str(ran.out)))}")
     end = f"{ran.done} steps, {ran.reused} of them done before; tables, figures and methods.md: {ran.out}"
     return "\n\n".join([*blocks, "\n".join([*notes, end])])
 
 
-def table_told(table: Made, *, title: str) -> str:
-    """Return one table with its notes; a key that is the one of the row above is left blank."""
-    rows = [*_heads(table), *_without_repeats(table)]
-    notes = [line for note in table.notes for line in textwrap.wrap(f"* {note}", WIDE, **INDENT)]
-    return "\n".join([f"{table.title} · {table.data or title}", *aligned(rows, left=table.keys), *notes])
+def table_told(table: Made, *, title: str, width: int | None = None) -> str:
+    """Return one table with its notes; a key that is the one of the row above is left blank.
+
+    Where it is wider than ``width`` letters its keys are folded, and the columns that do not fit stand below, each time
+    with the keys before them: as it takes the fewest lines.
+    """
+    rows = _without_repeats(table)
+    lines = aligned([*_heads(table), *rows], left=table.keys)
+    if width is not None and _widest(lines) > width:
+        most = max(len(cell) for row in rows for cell in row[: table.keys])
+        tries = [_laid(table, rows, width, at) for at in range(max(most, NARROWEST), NARROWEST - 1, -1)]
+        lines = min(tries, key=lambda one: (_widest(one) > width, len(one)))
+    notes = [line for note in table.notes for line in textwrap.wrap(f"* {note}", min(WIDE, width or WIDE), **INDENT)]
+    head = f"{table.title} · {table.data or title}"
+    return "\n".join([*(textwrap.wrap(head, width) if width else [head]), *lines, *notes])
 
 
-def _heads(table: Made) -> list[list[str]]:
+def _widest(lines: Sequence[str]) -> int:
+    return max(map(len, lines))
+
+
+def _laid(table: Made, rows: Sequence[Sequence[str]], width: int, most: int) -> list[str]:
+    """Return the lines of a table with its keys folded at so many letters."""
+    folded = [line for row in rows for line in _folded(row, table.keys, most)]
+    blocks = _blocks([*_heads(table, keys=most, rest=NARROWEST), *folded], table.keys, width)
+    lines = [line for block in blocks for line in ("", *filter(None, aligned(block, left=table.keys)))]
+    return lines[1:]
+
+
+def _heads(table: Made, *, keys: int = NARROW, rest: int = NARROW) -> list[list[str]]:
     """Return the heads in as many lines as the longest takes, the last line beside the numbers."""
-    wrapped = [textwrap.wrap(head, NARROW) or [""] for head in table.heads]
+    wrapped = [textwrap.wrap(head, min(NARROW, keys) if at < table.keys else rest) or [""]
+               for at, head in enumerate(table.heads)]  # fmt: skip
     most = max(map(len, wrapped))
     return [list(line) for line in zip(*([""] * (most - len(one)) + one for one in wrapped), strict=True)]
+
+
+def _folded(row: Sequence[str], keys: int, most: int) -> list[list[str]]:
+    """Return a row as several lines, its keys folded at so many letters."""
+    parts = [textwrap.wrap(cell, most) or [""] if at < keys else [cell] for at, cell in enumerate(row)]
+    return [list(line) for line in zip_longest(*parts, fillvalue="")]
+
+
+def _blocks(rows: Sequence[Sequence[str]], keys: int, width: int) -> list[list[list[str]]]:
+    """Return rows cut into blocks of columns that fit, each with the keys."""
+    widths = [GAP + max(map(len, column)) for column in zip(*rows, strict=True)]
+    blocks: list[list[int]] = [[]]
+    for at in range(keys, len(widths)):
+        taken = sum(widths[:keys]) + sum(widths[one] for one in blocks[-1])
+        if blocks[-1] and taken + widths[at] > width:
+            blocks.append([])
+        blocks[-1].append(at)
+    return [[[row[at] for at in (*range(keys), *block)] for row in rows] for block in blocks]
 
 
 def _without_repeats(table: Made) -> list[list[str]]:

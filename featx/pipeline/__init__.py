@@ -1,9 +1,9 @@
 """Pipelines: a published study's protocol as one YAML file, run from data to tables.
 
 ``schema`` says what a file may hold, ``reading`` reads it, ``unfolding`` lays it out to steps, ``running`` runs them
-through ``calls`` and keeps what is finished, ``facts``, ``tables`` and ``figures`` make of it what the study shows,
-``methods`` says what was done, ``writing`` writes. This package must never know the command line; torch is imported
-where a step works.
+through ``calls`` and keeps what is finished, ``facts``, ``tables``, ``pairs`` and ``figures`` make of it what the study
+shows, ``methods`` says what was done, ``record`` keeps all for a page, ``writing`` writes. This package must never know
+the command line; torch is imported where a step works.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from featx import atomic, runs
 from featx.cache.places import Places
 from featx.errors import UnknownName
-from featx.pipeline import reading, shipped
+from featx.pipeline import pairs, reading, shipped
 from featx.pipeline.facts import facts_of
 from featx.pipeline.figures import Drawn, check_figures, drawn
 from featx.pipeline.given import Asked, gathered
@@ -25,6 +25,7 @@ from featx.pipeline.leak import table as leaks
 from featx.pipeline.methods import methods
 from featx.pipeline.plan import Plan
 from featx.pipeline.published import check_published
+from featx.pipeline.record import FILE, record_of
 from featx.pipeline.running import OnStep, run_steps, states
 from featx.pipeline.schema import FULL, SMOKE, Pipeline
 from featx.pipeline.shortcuts import table as shortcuts
@@ -32,7 +33,6 @@ from featx.pipeline.tables import Made, made
 from featx.pipeline.unfolding import unfold
 from featx.pipeline.variants import variants
 from featx.pipeline.writing import write_figures, write_tables
-from featx.provenance import environment
 
 SCALES = (SMOKE, FULL)
 
@@ -84,6 +84,7 @@ def opened(text: str) -> Pipeline:
     pipeline = reading.read(shipped.find(text))
     check_published(pipeline)
     check_figures(pipeline)
+    pairs.check_pairs(pipeline)
     for scale in SCALES:
         variants(pipeline, scale)
     return pipeline
@@ -141,30 +142,13 @@ def run(
     results = run_steps(plan, places=places, out=folder, on_step=on_step, on_progress=on_progress, on_epoch=on_epoch)
     facts = facts_of(plan, results)
     tables = [one for table in plan.pipeline.tables if (one := made(table, plan, facts)) is not None]
-    tables += [*leaks.tables(plan, results), *shortcuts.tables(plan, results)]
+    differences, why_none = pairs.tables(plan, results)
+    tables += [*differences, *leaks.tables(plan, results), *shortcuts.tables(plan, results)]
     figures = [one for figure in plan.pipeline.figures for one in drawn(figure, plan, results)]
-    notes = list(dict.fromkeys(note for result in results.values() for note in result["notes"]))
+    notes = list(dict.fromkeys([*why_none, *(note for result in results.values() for note in result["notes"])]))
     ran = Ran(plan, tuple(tables), tuple(figures), tuple(notes), folder, reused, len(results))
     write_tables(folder, tables, title=ran.title)
     write_figures(folder, figures, title=ran.title)
     atomic.write_text(folder / "methods.md", methods(plan, results, notes=notes))
-    runs.write_json(folder / "pipeline.json", _record(ran, results))
+    runs.write_json(folder / FILE, record_of(ran, results))
     return ran
-
-
-def _record(ran: Ran, results: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    plan = ran.plan
-    return {
-        "verb": "run",
-        "pipeline": plan.pipeline.model_dump(mode="json", by_alias=True),
-        "data": ran.title,
-        "scale": plan.asked.scale,
-        "seed": plan.seed,
-        "left_out": plan.left_out,
-        "notes": [*plan.notes, *ran.notes],
-        "steps": [
-            {"kind": step.kind, "name": step.name, "digest": step.digest, "folder": results[step.digest].get("folder")}
-            for step in plan.steps.values()
-        ],
-        "environment": environment(),
-    }

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from featx import charts
-from featx.charts import Line, Svg
+from featx.charts import Svg
 from featx.errors import UnknownName, UsageError
 from featx.pipeline.facts import Fact, confusions, facts_of, histories
 from featx.pipeline.plan import Plan
@@ -35,19 +35,25 @@ class Drawn:
     ----------
     id, title : str
         Its name, and what it shows.
-    picture : Svg
-        The picture.
     heads : tuple of str
         Columns of its numbers.
     rows : tuple of tuple
         Its numbers.
+    kind : str
+        The chart, as :func:`featx.charts.draw` knows it.
+    given : dict
+        What the chart is made of, as plain values.
+    picture : Svg
+        The picture.
     """
 
     id: str
     title: str
-    picture: Svg
     heads: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
+    kind: str
+    given: dict[str, Any]
+    picture: Svg
 
 
 def drawn(figure: Figure, plan: Plan, results: Results) -> list[Drawn]:
@@ -59,6 +65,13 @@ def _captioned(one: Drawn, plan: Plan) -> Drawn:
     """Write what a picture shows, and of which data, into the picture: it will be seen without its page."""
     caption = f"{one.title} · {plan.title}"
     return replace(one, picture=charts.captioned(one.picture, caption, says=caption))
+
+
+def _made(
+    name: str, title: str, kind: str, given: dict[str, Any], *, heads: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> Drawn:
+    """Draw a chart and keep what it is made of beside it, so that a page can draw it again."""
+    return Drawn(name, title, tuple(heads), tuple(rows), kind, given, charts.draw(kind, given, says=title))
 
 
 def check_figures(pipeline: Pipeline) -> None:
@@ -111,13 +124,14 @@ def _lines(figure: Figure, plan: Plan, results: Results) -> list[Drawn]:
     for name, own in list(by_series.items())[:MOST]:
         told = _title(figure.series, name, figure, plan)
         points = sorted(own.items(), key=lambda point: places[point[0]])
-        series.append(Line(told, np.array([places[label] for label, _ in points]),
-                           np.array([fact.mean for _, fact in points], dtype=float)))  # fmt: skip
+        series.append({"name": told, "x": [places[label] for label, _ in points],
+                       "y": [fact.mean for _, fact in points]})  # fmt: skip
         rows += [(told, label, fact.mean, fact.spread) for label, fact in points]
     under = x if numeric else f"{x} (in order: {', '.join(places)})"
     under = f"log10 of {x}" if numeric and figure.log else under
-    picture = charts.lines(series, axes=(_wrapped(under), metric.title), says=figure.title, unit=False, marked=True)
-    return [Drawn(figure.id, figure.title, picture, (figure.series, x, metric.title, "sd over splits"), tuple(rows))]
+    heads, axes = (figure.series, x, metric.title, "sd over splits"), [_wrapped(under), metric.title]
+    given = {"series": series, "axes": axes, "marked": True}
+    return [_made(figure.id, figure.title, "lines", given, heads=heads, rows=rows)]
 
 
 def _wrapped(text: str) -> str:
@@ -146,9 +160,10 @@ def _intervals(figure: Figure, plan: Plan, results: Results) -> list[Drawn]:
         low = min(0.4, math.floor(values.min() * 10) / 10)
         ticks = [tick / 10 for tick in range(round(low * 10), 11)]
         title = f"{figure.title}: {_title('design', design, figure, plan)}"
-        picture = charts.intervals(names, values, span=(low, 1.0), marks=[0.5], ticks=ticks, says=title)
-        rows = tuple((name, *row) for name, row in zip(names, values.tolist(), strict=True))
-        found.append(Drawn(f"{figure.id}-{design}", title, picture, ("result", "mean", "low", "high"), rows))
+        rows = [(name, *row) for name, row in zip(names, values.tolist(), strict=True)]
+        given = {"names": names, "values": values.tolist(), "span": [low, 1.0], "marks": [0.5], "ticks": ticks}
+        heads = ("result", "mean", "low", "high")
+        found.append(_made(f"{figure.id}-{design}", title, "intervals", given, heads=heads, rows=rows))
     return found
 
 
@@ -170,10 +185,10 @@ def _confusion(figure: Figure, plan: Plan, results: Results) -> list[Drawn]:
             continue
         title = f"{figure.title}: {', '.join(dims.values())}; rows are true classes, columns predicted ones"
         shade = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-        picture = charts.heat_map(counts, shade=shade, rows=classes, columns=classes, says=title)
-        rows = tuple((name, *row) for name, row in zip(classes, counts.tolist(), strict=True))
+        rows = [(name, *row) for name, row in zip(classes, counts.tolist(), strict=True)]
         name = "-".join([figure.id, *dims.values()]).replace(" ", "-").replace("/", "-")
-        found.append(Drawn(name, title, picture, ("true class", *classes), rows))
+        given = {"counts": counts.tolist(), "shade": shade.tolist(), "rows": classes, "columns": classes}
+        found.append(_made(name, title, "heat_map", given, heads=("true class", *classes), rows=rows))
     return found
 
 
@@ -189,13 +204,14 @@ def _curves(figure: Figure, plan: Plan, results: Results) -> list[Drawn]:
     for design, networks in by_design.items():
         some = networks[:MOST]
         series = [
-            Line(name, np.array([row["epoch"] for row in history]), np.array([row[column] for row in history]))
+            {"name": name, "x": [row["epoch"] for row in history], "y": [row[column] for row in history]}
             for name, history in some
         ]
         title = f"{figure.title}: {_title('design', design, figure, plan)}"
-        picture = charts.lines(series, axes=("epoch", figure.metrics[0].title), says=title, unit=False)
-        rows = tuple((name, row["epoch"], row[column]) for name, history in networks for row in history)
-        found.append(Drawn(f"{figure.id}-{design}", title, picture, ("network", "epoch", column), rows))
+        rows = [(name, row["epoch"], row[column]) for name, history in networks for row in history]
+        heads, axes = ("network", "epoch", column), ["epoch", figure.metrics[0].title]
+        given = {"series": series, "axes": axes}
+        found.append(_made(f"{figure.id}-{design}", title, "lines", given, heads=heads, rows=rows))
     return found
 
 
@@ -209,10 +225,9 @@ def _classes(figure: Figure, plan: Plan, results: Results) -> list[Drawn]:
         dataset = plan.material.datasets[asking.step.data]
         for one in results[asking.step.digest]["counts"]:
             title = f"{figure.title}: {dataset.title}, {one['asked']}"
-            counts = np.array(list(one["classes"].values()))
-            picture = charts.bars(list(one["classes"]), counts, says=title)
-            name, rows = f"{figure.id}-{asking.step.data}-{one['asked']}", tuple(one["classes"].items())
-            found.setdefault(name, Drawn(name, title, picture, ("class", "images"), rows))
+            name, rows = f"{figure.id}-{asking.step.data}-{one['asked']}", list(one["classes"].items())
+            given = {"names": list(one["classes"]), "values": list(one["classes"].values())}
+            found.setdefault(name, _made(name, title, "bars", given, heads=("class", "images"), rows=rows))
     return list(found.values())
 
 

@@ -14,7 +14,7 @@ from featx import runs
 from featx.pipeline.steps import Step
 
 FORMAT = "featx-step"
-RULES = 1  # raised whenever a change here or in ``calls`` gives another result for the same step
+RULES = 2  # raised whenever a change here or in ``calls`` gives another result for the same step
 
 
 def path_for(out: Path, step: Step) -> Path:

@@ -40,6 +40,8 @@ def cells_of(found: Comparison, designs: dict[str, str]) -> list[dict[str, Any]]
                     "asked": cell.design,
                     "classifier": cell.classifier,
                     "layer": layers[cell.features],
+                    "features": cell.features,
+                    "rows": [[len(split.train), len(split.test)] for split in question.splits],
                     "metrics": _metrics(cell, question),
                     "interval": None if interval is None or interval.low is None else [interval.low, interval.high],
                     "estimates": interval.estimates if interval else "",

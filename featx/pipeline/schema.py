@@ -17,7 +17,7 @@ from featx.errors import UnknownName
 from featx.pipeline.base import Part, merged, on_shelf
 from featx.pipeline.experiment import Experiment
 from featx.pipeline.leak.spec import LeakSpec
-from featx.pipeline.shown import Figure, Table
+from featx.pipeline.shown import Figure, Pairs, Table
 
 MAIN = "main"
 SMOKE, FULL = "smoke", "full"
@@ -123,6 +123,7 @@ class Pipeline(Part):
     leaks: tuple[LeakSpec, ...] = ()
     scales: dict[str, Scale] = Field(default_factory=dict)
     tables: tuple[Table, ...] = ()
+    pairs: tuple[Pairs, ...] = Field(default=(), description="results whose differences are tested")
     figures: tuple[Figure, ...] = ()
     readings: tuple[Reading, ...] = ()
     differs: tuple[str, ...] = Field(default=(), description="what featx does otherwise, and why")
@@ -153,7 +154,8 @@ class Pipeline(Part):
         _once("experiment", [one.id for one in self.experiments])
         _once("leak", [one.id for one in self.leaks])
         _once("design", [one.ask for one in self.designs])
-        _once("table or figure", [one.id for one in (*self.tables, *self.figures)])
+        shown = [*(one.id for one in self.tables), *(one.id for one in self.pairs), *(one.id for one in self.figures)]
+        _once("table, pair or figure", shown)
         for experiment in self.experiments:
             self._check(experiment)
         for name, scale in self.scales.items():

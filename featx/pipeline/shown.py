@@ -80,6 +80,18 @@ class Table(Shown):
         return self
 
 
+class Pairs(Part):
+    """Results that are compared two by two, where they were scored on the same rows."""
+
+    id: str = Field(pattern=r"^[\w.-]+$")
+    title: str
+    between: str = Field(default="experiment", description="the key in which the two of a pair differ")
+    where: Where = Field(default_factory=dict, description="only results with these experiments, designs, axes ...")
+    notes: tuple[str, ...] = ()
+
+    _where = field_validator("where", mode="before")(_lists)
+
+
 class Figure(Shown):
     """A figure; ``kind`` is a name of :data:`featx.pipeline.figures.KINDS`."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -22,39 +22,14 @@ from featx.predictor.chain import Chain
 from featx.predictor.far import FAR
 from featx.predictor.file import Model
 from featx.predictor.network import Network, Read
+from featx.predictor.prediction import Prediction, far_told
+
+if TYPE_CHECKING:
+    from featx.predictor.explaining import Explained
 
 __all__ = ["Prediction", "Predictor"]
 
-
-class Prediction(NamedTuple):
-    """What a model says of an image, or of a unit by the mean score of its images.
-
-    Attributes
-    ----------
-    name : str
-        The image file, or the unit.
-    images : int
-        How many images it rests on.
-    predicted : str or None
-        The class by the model's threshold; None where no image could be used.
-    scores, probabilities : dict of str to float, or None
-        By class; probabilities are calibrated, and None where the model has no map to them.
-    seen : bool
-        Whether the model or its network learned from an image with these very bytes: it is no test of the model then.
-    share_as_far : float or None
-        Share of the training images that lie as far from the others as this one does; the least of a unit's images.
-    warning : str
-        What was unusual, or nothing.
-    """
-
-    name: str
-    images: int
-    predicted: str | None
-    scores: dict[str, float] | None
-    probabilities: dict[str, float] | None
-    seen: bool
-    share_as_far: float | None
-    warning: str
+OF_NETWORK = ("weights", "cache", "batch_size", "device", "runtime", "isolate")  # what ``Predictor.network`` takes
 
 
 class Predictor:
@@ -88,6 +63,12 @@ class Predictor:
     ISIC_0024306.jpg False ['benign', 'melanoma']
     ISIC_0024307.jpg True ['benign', 'melanoma']
     ISIC_0024308.jpg False ['benign', 'melanoma']
+
+    What the answers hang on, by covering patch after patch:
+
+    >>> found = predictor.explain(images, method="occlusion", patch=4, cache=folder / "cache", isolate=False)
+    >>> [one.target == one.prediction.predicted for one in found], found[0].found.heat.shape
+    ([True, True, True], (16, 16))
     """
 
     def __init__(self, model: Model, *, scorer: Callable[[np.ndarray], np.ndarray] | None = None) -> None:
@@ -208,6 +189,57 @@ class Predictor:
                 read = own.read(paths, on_progress=on_progress)
         return self.of_features(read, names=paths, units=units)
 
+    def explain(
+        self,
+        images: Sequence[str | os.PathLike[str]],
+        *,
+        method: str = "lime",
+        target: str | None = None,
+        of: str = "score",
+        network: Network | None = None,
+        on_progress: OnProgress | None = None,
+        **about: Any,
+    ) -> list[Explained]:
+        """Say what the answer hangs on in images, as ``featx explain`` does.
+
+        Parameters
+        ----------
+        images : sequence of path-like
+            The files.
+        method : {"lime", "occlusion", "gradcam"}
+            How it is found out. LIME's superpixels want scikit-image (``pip install 'featx[explain]'``).
+        target : str, optional
+            The class to explain; the one predicted of each image.
+        of : {"score", "probability"}
+            What of the class is explained.
+        network, on_progress
+            As of :meth:`predict`.
+        about
+            As of :meth:`network`; and as of :func:`featx.explain.lime` (``count``, ``top``, ``samples``, ``hide``,
+            ``width``, ``seed``) or :func:`featx.explain.occlusion` (``patch``, ``stride``), or ``layer`` for Grad-CAM.
+
+        Returns
+        -------
+        list of Explained
+            One an image, in their order; where an image could not be used, ``found`` is None.
+
+        Raises
+        ------
+        UsageError
+            Where the method, the class or a setting does not fit the model.
+        ModelError
+            Where the weights are others than those that the model was fitted on.
+        """
+        from featx.predictor.explaining import explain
+
+        own = {name: about.pop(name) for name in OF_NETWORK if name in about}
+        how: dict[str, Any] = {"method": method, "target": target, "of": of, "on_progress": on_progress, **about}
+        paths = [os.fspath(path) for path in images]
+        if network is not None:
+            return list(explain(self, paths, network=network, **how))
+        with self.network(**own) as entered:
+            return list(explain(self, paths, network=entered, **how))
+
     def of_features(self, read: Read, *, names: Sequence[str], units: Sequence[str] | None = None) -> list[Prediction]:
         """Return predictions of images whose features are there."""
         good = np.flatnonzero(np.isfinite(read.X).all(1))
@@ -247,12 +279,6 @@ class Predictor:
 
     def _by_class(self, values: np.ndarray) -> dict[str, float]:
         return dict(zip(self.classes, values[0].tolist(), strict=True))
-
-
-def far_told(share: float) -> str:
-    """Return the warning for an image unlike the training images."""
-    lie = f"{share:.1%} of them lie" if share else "none of them lies"
-    return f"far from the training images: {lie} as far"
 
 
 def chain_of(model: Model) -> Chain:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from inspect import signature
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -92,6 +93,7 @@ def explain(
         Where the method, the class or what is asked for does not fit the model.
     """
     _refuse(predictor, method=method, target=target, of=of)
+    _refuse_settings(method, settings)
     how = _way(predictor, network, method=method, of=of, layer=layer, settings=settings)
     for done, prediction in enumerate(predictor.predict(images, network=network), start=1):
         named = target or prediction.predicted
@@ -118,13 +120,22 @@ def _refuse(predictor: Predictor, *, method: str, target: str | None, of: str) -
         raise UsageError("gradcam follows the gradient of a score; take --of score, or --method lime or occlusion")
 
 
+def _refuse_settings(method: str, settings: dict[str, Any]) -> None:
+    """Raise where a setting is none of the method's."""
+    if method == "gradcam" and settings:
+        raise UsageError(f"gradcam takes no {', '.join(sorted(settings))}")
+    known = [one.name for one in signature(lime if method == "lime" else occlusion).parameters.values()
+             if one.kind is one.KEYWORD_ONLY]  # fmt: skip
+    for name in settings:
+        if name not in known:
+            raise UnknownName(f"setting of {method}", name, known)
+
+
 def _way(
     predictor: Predictor, network: Network, *, method: str, of: str, layer: str | None, settings: dict[str, Any]
 ) -> Callable[[np.ndarray, int], Found]:
     """Return what explains pixels (size, size, 3) for a class's code."""
     if method == "gradcam":
-        if settings:
-            raise UsageError(f"gradcam takes no {', '.join(sorted(settings))}")
         return _by_gradient(predictor, network, layer=layer)
     if layer is not None:
         raise UsageError(f"--layer is for gradcam; {method} looks at no layer")

@@ -1,15 +1,16 @@
-"""The report: runs as one self-contained page, in three chapters: Results, Checks, Data.
+"""The report: runs as one self-contained page, in three chapters: Results, Checks, Data; before them a study's own.
 
-Reads what runs wrote, and the feature files behind them where they are at hand. Never fits a classifier again and
-never knows how a score was made; shows no picture of a patient unless it is asked to.
+Reads what runs and studies wrote, and the feature files behind them where they are at hand. Never fits a classifier
+again and never knows how a score was made; shows no picture of a patient unless it is asked to.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from featx.datasets import SYNTHETIC
 from featx.errors import UsageError
@@ -20,10 +21,13 @@ from featx.report.data import data
 from featx.report.learning import learning
 from featx.report.pictures import curves_of
 from featx.report.printing import print_figures
-from featx.report.reading import Run, read_run
+from featx.report.protocol import protocol
+from featx.report.reading import Run
 from featx.report.results import clinical, comparison, differences, subgroups
 from featx.report.shown import Shown
 from featx.report.source import source_of
+from featx.report.study import Study, read
+from featx.report.trainings import trainings
 
 LARGE = 2_000_000  # bytes of a page from which on that is told
 
@@ -66,7 +70,7 @@ def report(
     Parameters
     ----------
     runs : path-like or sequence of path-like
-        Folders of runs (of ``featx compare``, ``fit`` or ``evaluate``).
+        Folders of runs (of ``featx compare``, ``fit`` or ``evaluate``) or of studies (of ``featx run``).
     cache : path-like, optional
         Where the feature files are looked for; by default where the runs say, and around the runs.
     maps : bool
@@ -85,15 +89,17 @@ def report(
     UsageError
         No run, or one run twice.
     RunError
-        Where a folder holds no whole run.
+        Where a folder holds no whole run, and no whole study.
     """
     paths = [runs] if isinstance(runs, (str, os.PathLike)) else list(runs)
     if not paths:
         raise UsageError("a report takes at least one run's folder")
-    shown = _shown([read_run(path) for path in paths], cache)
-    sections = tuple(_sections(shown, maps=maps, thumbnails=thumbnails))
-    titles = list(dict.fromkeys(one.run.title for one in shown))
-    html = render(f"Report on {', '.join(titles)}", lead=_lead(shown), sections=sections, foot=_foot(shown, date))
+    found = [read(path) for path in paths]
+    studies = [one for one in found if isinstance(one, Study)]
+    shown = _shown([run for one in found for run in (one.runs if isinstance(one, Study) else (one,))], cache)
+    sections = tuple(_sections(studies, shown, maps=maps, thumbnails=thumbnails))
+    about: dict[str, Any] = {"lead": _lead(studies, shown), "foot": _foot(studies, shown, date)}
+    html = render(_title(studies, shown), sections=sections, **about)
     notes = [f"{one.run.folder}: {one.lacking}" for one in shown if one.lacking]
     if len(html) > LARGE:
         notes.append(
@@ -103,7 +109,7 @@ def report(
 
 
 def _shown(runs: Sequence[Run], cache: str | os.PathLike[str] | None) -> list[Shown]:
-    ids = [str(run.record["id"]) for run in runs]
+    ids = [name for run in runs for name in run.ids]
     if len(set(ids)) < len(ids):
         raise UsageError("one run was given twice; give each run once")
     found = []
@@ -116,28 +122,43 @@ def _shown(runs: Sequence[Run], cache: str | os.PathLike[str] | None) -> list[Sh
     return found
 
 
-def _sections(shown: Sequence[Shown], *, maps: bool, thumbnails: bool) -> list[Section]:
-    results: list[Section | None] = [comparison(shown)]
+def _title(studies: Sequence[Study], shown: Sequence[Shown]) -> str:
+    """Return what the page is on: studies by their title, and the data that were used."""
+    data = dict.fromkeys([str(one.record["data"]) for one in studies] + [one.run.title for one in shown])
+    told = ", ".join(one.title for one in studies)
+    return "Report on " + ": ".join(filter(None, (told, ", ".join(data))))
+
+
+def _sections(studies: Sequence[Study], shown: Sequence[Shown], *, maps: bool, thumbnails: bool) -> Iterator[Section]:
+    for study in studies:
+        yield from protocol(study)
+        yield from filter(None, (trainings(study),))
+    if not shown:  # nothing that a study trained has learned
+        return
+    yield comparison(shown)
     for one in shown:
-        results += [curves_of(one, design) for design in one.run.designs]
-        results += [differences(one), clinical(one), subgroups(one), learning(one)]
-    told = [section for section in results if section is not None]
-    return [*told, *checks(shown), *data(shown, maps=maps, thumbnails=thumbnails)]
+        yield from (curves_of(one, design) for design in one.run.designs)
+        own = None if one.run.members else learning(one)  # those of a study stand with it
+        yield from filter(None, (differences(one), clinical(one), subgroups(one), own))
+    yield from checks(shown)
+    yield from data(shown, maps=maps, thumbnails=thumbnails)
 
 
-def _lead(shown: Sequence[Shown]) -> str:
+def _lead(studies: Sequence[Study], shown: Sequence[Shown]) -> str:
     cells = sum(len(one.run.scores) for one in shown)
     designs = list(dict.fromkeys(design.name for one in shown for design in one.run.designs))
-    runs = "one run" if len(shown) == 1 else f"{len(shown)} runs"
+    count = sum(len(one.run.ids) for one in shown)
+    runs = "one run" if count == 1 else f"{count} runs"
+    protocols = "".join(f"featx runs the protocol of {one.cite}. " for one in studies)
     return (
-        f"{cells} cell{'s' * (cells > 1)} (features with a classifier, under a design) of {runs}; "
-        f"design{'s' * (len(designs) > 1)} {', '.join(designs)}. Research use; not a medical device."
+        f"{protocols}{cells} cell{'s' * (cells != 1)} (features with a classifier, under a design) of {runs}; "
+        f"design{'s' * (len(designs) != 1)} {', '.join(designs)}. Research use; not a medical device."
     )
 
 
-def _foot(shown: Sequence[Shown], date: str | None) -> tuple[str, ...]:
+def _foot(studies: Sequence[Study], shown: Sequence[Shown], date: str | None) -> tuple[str, ...]:
     made = f"Made by featx {version('featx') or '(not installed)'}" + (f" on {date}" if date else "")
-    ids = ", ".join(str(one.run.record["id"]) for one in shown)
+    ids = [str(one.record["pipeline"]["name"]) for one in studies] + [str(one.run.record["id"]) for one in shown]
     synthetic = any(one.run.record.get("note") == SYNTHETIC for one in shown)
-    lines = (f"{made} from {ids}. Research use; not a medical device.",)
+    lines = (f"{made} from {', '.join(ids)}. Research use; not a medical device.",)
     return (*lines, f"{SYNTHETIC.capitalize()}: no clinical result.") if synthetic else lines

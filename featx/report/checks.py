@@ -6,13 +6,14 @@ What nobody looked at is told amber with the command that looks: it is no all-cl
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from featx.datasets.base import PEOPLE
 from featx.eda.parts import count
 from featx.page import Bullets, Part, Section, Table, Verdict
-from featx.report.shown import CHECKS, Shown
+from featx.report.shown import CHECKS, Shown, runs_told
 
 UNEVEN = 10.0  # images of the largest class for one of the smallest, from which on accuracy alone says little
 FEW = 30  # images of a class below which a half has hardly any
@@ -24,7 +25,7 @@ SANITY = "`featx compare --sanity`"
 
 def checks(shown: Sequence[Shown]) -> list[Section]:
     """Return the sections of the chapter."""
-    makers = {
+    makers: dict[str, Callable[[Shown], Iterator[Part]]] = {
         "Groups and copies": _groups,
         "Told without the picture": _shortcuts,
         "Folds that ignore groups": _ungrouped,
@@ -34,13 +35,35 @@ def checks(shown: Sequence[Shown]) -> list[Section]:
         "Where there is nothing to learn": _sanity,
         "Rows that weights have seen": _seen,
     }
-    sections = [one.section(heading, list(make(one)), chapter=CHECKS) for heading, make in makers.items()
-                for one in shown]  # fmt: skip
-    return [*sections, *(_notes(one) for one in shown if one.run.record.get("notes"))]
+    sections = [_section(heading, make, shown) for heading, make in makers.items()]
+    return [*sections, *_notes(shown)]
 
 
-def _notes(one: Shown) -> Section:
-    return one.section("Told when it was run", [Bullets(tuple(map(str, one.run.record["notes"])))], chapter=CHECKS)
+def _section(heading: str, make: Callable[[Shown], Iterator[Part]], shown: Sequence[Shown]) -> Section:
+    """Return what there is to say under a heading; what holds for several runs is said once."""
+    same: dict[Part, dict[int, Shown]] = {}
+    for one in shown:
+        for part in make(one):
+            same.setdefault(part, {})[one.number] = one
+    parts = tuple(_named(part, runs_told(list(runs.values()), shown)) for part, runs in same.items())
+    return Section(heading, parts, CHECKS)
+
+
+def _named(part: Part, runs: str) -> Part:
+    """Return a part that says of which runs it is, unless it is of all; the caption of a table says it anyway."""
+    if isinstance(part, Verdict) and runs:
+        return replace(part, text=f"{runs.capitalize()}: {part.text}")
+    return f"{runs.capitalize()}: {part}" if isinstance(part, str) and runs else part
+
+
+def _notes(shown: Sequence[Shown]) -> list[Section]:
+    """Return what was told when the runs were made."""
+    same: dict[str, list[Shown]] = {}
+    for one in shown:
+        for note in dict.fromkeys(map(str, one.run.record["notes"])):
+            same.setdefault(note, []).append(one)
+    texts = [": ".join(filter(None, (runs_told(runs, shown).capitalize(), note))) for note, runs in same.items()]
+    return [Section("Told when it was run", (Bullets(tuple(texts)),), CHECKS)] if texts else []
 
 
 # ---- groups, copies, seen rows
@@ -174,7 +197,7 @@ def _fits(one: Shown) -> Iterator[Part]:
     failed = Counter(
         f"{result['design']}, {result['classifier']}" for result, split in splits if not split["converged"]
     )
-    total = f"{len(splits):,} fits"
+    total = count(len(splits), "fit")
     if edge:
         yield Verdict("amber", f"The chosen value lies at the end of its grid in {sum(edge.values()):,} of {total}: a "
                                "wider grid may do better.")  # fmt: skip
@@ -183,7 +206,7 @@ def _fits(one: Shown) -> Iterator[Part]:
     if failed:
         yield Verdict("amber", f"{sum(failed.values()):,} of {total} stopped before they converged.")
     else:
-        yield Verdict("green", f"All {total} converged.")
+        yield Verdict("green", f"Every fit converged ({total}).")
     if edge or failed:
         rows = tuple((name, edge[name], failed[name]) for name in sorted({*edge, *failed}))
         header = ("design, classifier", "at the grid's end", "not converged")
@@ -204,12 +227,16 @@ def _classes(one: Shown) -> Iterator[Part]:
 
 
 def _skipped(one: Shown) -> Iterator[Part]:
+    whole: dict[int, list[str]] = defaultdict(list)
     for told in one.run.features:
         finished = told.get("finished") or {}
         first = finished["parts"][0] if "parts" in finished else finished
         failed, rows = int(first.get("failed", 0)), int(first.get("rows", 0))
-        if not failed:
-            yield Verdict("green", f"{told['label']}: every one of {rows:,} images has features.")
-            continue
-        level = "red" if failed > SKIPPED * rows else "amber"
-        yield Verdict(level, f"{told['label']}: {failed:,} of {rows:,} images could not be used and have no score.")
+        if failed:
+            level = "red" if failed > SKIPPED * rows else "amber"
+            yield Verdict(level, f"{told['label']}: {failed:,} of {rows:,} images could not be used and have no score.")
+        else:
+            whole[rows].append(str(told["label"]))
+    for rows, labels in whole.items():
+        which = labels[0] if len(labels) == 1 else f"{len(labels)} feature files"
+        yield Verdict("green", f"{which}: every one of {rows:,} images has features.")

@@ -14,9 +14,10 @@ from featx.page import Bullets, Cell, Figure, Part, Section, Table
 from featx.report.cases import Case, hardest, mistakes
 from featx.report.mapping import MOST_POINTS, map_of
 from featx.report.reading import Design
-from featx.report.shown import DATA, Shown
+from featx.report.shown import DATA, Shown, runs_told
 from featx.report.thumbnails import thumbnail
 
+Flow = tuple[tuple[str, int], ...]
 LONGEST = 60  # letters of a value in what is told of a point
 MISTAKES = (
     "Mistakes are counted over all the times that an image was tested. The lead is by how much the class called leads "
@@ -27,15 +28,17 @@ MISTAKES = (
 
 def data(shown: Sequence[Shown], *, maps: bool, thumbnails: bool) -> list[Section]:
     """Return the sections of the chapter."""
-    found: list[Section] = [flow(one) for one in shown]
+    found: list[Section] = [flows(shown)]
     told: list[str] = []
-    for one in _datasets(shown):
+    datasets = _datasets(shown)
+    for one in datasets:
         if one.features is None:
             told.append(f"{one.run.title}: no ages, sexes, sites and no map: {one.lacking}.")
             continue
         view = View(one.features.dataset)
         made = [rows.classes(view), attributes.ages(view), attributes.sexes(view), attributes.sites(view)]
-        found += [one.section(own.heading, own.parts, chapter=DATA) for own in made if isinstance(own, Section)]
+        whose = f": {one.run.title}" if len(datasets) > 1 else ""
+        found += [Section(own.heading + whose, own.parts, DATA) for own in made if isinstance(own, Section)]
         told += [own for own in made if isinstance(own, str)]
     for one in (mapped := _mapped(shown)) if maps else ():
         found += _map(one, most=MOST_POINTS // len(mapped))
@@ -59,8 +62,17 @@ def _mapped(shown: Sequence[Shown]) -> list[Shown]:
 # ---- from found to used
 
 
-def flow(one: Shown) -> Section:
-    """Return what became of every row, by design."""
+def flows(shown: Sequence[Shown]) -> Section:
+    """Return what became of every row, by design; runs of which the same is to be told share a picture."""
+    same: dict[tuple[str, str, Flow], list[Shown]] = {}
+    for one in shown:
+        for design in one.run.designs:
+            same.setdefault((one.run.title, design.name, _flow(one, design)), []).append(one)
+    pictures = [_picture(design, own, runs_told(runs, shown)) for (_, design, own), runs in same.items()]
+    return Section("From found to used", tuple(pictures), DATA)
+
+
+def _flow(one: Shown, design: Design) -> Flow:
     told = one.run.dataset
     steps: list[tuple[str, int]] = [("found", int(told["found"]))]
     steps += [(f"dropped: {reason}", int(number)) for reason, number in told["dropped"].items()]
@@ -68,16 +80,16 @@ def flow(one: Shown) -> Section:
     if one.features is not None:
         steps += one.features.dropped.items()
         steps += [("with features", int(one.features.usable.sum()))]
-    return one.section("From found to used", [_flow(one, d, steps) for d in one.run.designs], chapter=DATA)
+    steps += [(f"left out: {why}", number) for why, number in design.dropped.items()]
+    used = [(f"used as {name}", number) for name, number in design.counts.items()]
+    return (*steps, ("used", sum(design.counts.values())), *used)
 
 
-def _flow(one: Shown, design: Design, steps: Sequence[tuple[str, int]]) -> Figure:
-    own = [*steps, *((f"left out: {why}", number) for why, number in design.dropped.items())]
-    own += [("used", sum(design.counts.values())), *((f"used as {name}", n) for name, n in design.counts.items())]
-    caption = one.caption(f"{design.name}: from the rows found to those used")
+def _picture(design: str, own: Flow, runs: str) -> Figure:
+    caption = f"{design}: from the rows found to those used" + (f" ({runs})" if runs else "")
     says = f"{caption}: " + ", ".join(f"{name} {number:,}" for name, number in own)
     picture = charts.bars([name for name, _ in own], np.array([number for _, number in own]), says=says)
-    return Figure(picture, Table(caption, ("step", "rows"), tuple(own)))
+    return Figure(picture, Table(caption, ("step", "rows"), own))
 
 
 # ---- the map
@@ -100,7 +112,7 @@ def _map(one: Shown, *, most: int) -> Iterator[Section]:
     says = f"{caption}. {len(samples):,} points of {len(names)} diagnoses: {', '.join(names)}"
     picture = charts.points(Points(found.xy, kinds, names, told), says=says)
     table = tuple((s.id, s.diagnosis, features.groups[row], *xy)
-                  for s, row, xy in zip(samples, places, found.xy.tolist(), strict=True))  # fmt: skip
+                  for s, row, xy in zip(samples, places, np.round(found.xy, 2).tolist(), strict=True))  # fmt: skip
     figure = Figure(picture, Table(caption, ("sample", "diagnosis", "group", "x", "y"), table), explored=True)
     usable = int(features.usable.sum())
     drawn = f" {len(samples):,} of {usable:,} images are drawn, chosen at random." if usable > len(samples) else ""
@@ -114,11 +126,9 @@ def _map(one: Shown, *, most: int) -> Iterator[Section]:
 def _told(view: View, row: int) -> str:
     """Return what is said of an image where its point is looked at."""
     sample = view.dataset.samples[row]
-    wanted = [name for name in (view.age, view.sex, view.site) if name]
-    extra = [f"{name} {value}" for name in wanted if (value := sample.attributes.get(name, ""))]
-    return ", ".join(
-        part[:LONGEST] for part in (sample.id, sample.diagnosis, f"{view.group_word} {sample.group}", *extra)
-    )
+    age, *rest = (sample.attributes.get(name, "") if name else "" for name in (view.age, view.sex, view.site))
+    told = (sample.id, sample.diagnosis, f"{view.group_word} {sample.group}", age and f"age {age}", *rest)
+    return ", ".join(part[:LONGEST] for part in told if part)
 
 
 # ---- mistakes

@@ -43,7 +43,7 @@ def map_of(features: Features, *, most: int = MOST_POINTS, seed: int = SEED) -> 
     Parameters
     ----------
     features : Features
-        At least ten rows; of a set of networks, the first one's.
+        At least ten rows of two numbers; of a set of networks, the first one's.
     most : int
         Points.
     seed : int
@@ -52,13 +52,13 @@ def map_of(features: Features, *, most: int = MOST_POINTS, seed: int = SEED) -> 
     Returns
     -------
     Map or None
-        None for fewer than ten rows, or where all of them are one.
+        None for fewer rows or numbers, or where all rows are one.
     """
     rows = np.flatnonzero(features.usable)
     if len(rows) > most:
         rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
     X = features.X[rows].astype(np.float64)
-    if len(rows) < FEWEST or not np.ptp(X, axis=0).any():
+    if len(rows) < FEWEST or X.shape[1] < 2 or not np.ptp(X, axis=0).any():
         return None
     about = {"content": features.about["finished"]["content"], "rows": len(rows), "seed": seed, "most": most,
              "how": [COMPONENTS, PERPLEXITY], "scikit-learn": version("scikit-learn")}  # fmt: skip

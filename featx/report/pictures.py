@@ -18,6 +18,7 @@ from featx.report.shown import MOST_CELLS, RESULTS, Shown
 
 BINARY = 2
 MOST_CLASSES = 12  # of a table of confusion
+MOST_POINTS = 4  # of a curve that the page tells in numbers: they show what the file holds
 
 
 def curves_of(one: Shown, design: Design) -> Section:
@@ -76,9 +77,19 @@ def _band(one: Shown, key: Key, code: int, *, of: Callable[..., np.ndarray], gri
 def _curves(bands: dict[str, Band], caption: str, *, axes: tuple[str, str], diagonal: bool = False) -> Figure:
     series = [Line(name, own.x, own.mean, own.low, own.high) for name, own in bands.items()]
     picture = charts.lines(series, axes=axes, says=caption, diagonal=diagonal)
-    header = ("curve", axes[0], f"mean {axes[1]}", "lowest", "highest")
-    rows = tuple((name, *np.round(at, 4).tolist()) for name, own in bands.items() for at in np.column_stack(own))
-    return Figure(picture, Table(caption, header, rows))
+    return Figure(picture, Table(caption, *_numbers(bands, axes), most=MOST_POINTS))
+
+
+def _numbers(bands: dict[str, Band], axes: tuple[str, str]) -> tuple[tuple[str, ...], tuple[tuple[float, ...], ...]]:
+    """Return the curves as a table: what runs to the right stands once, and a band where there is one."""
+    header, columns = [axes[0]], [next(iter(bands.values())).x]
+    for name, own in bands.items():
+        header.append(f"{name}: mean {axes[1]}")
+        columns.append(own.mean)
+        if (own.low < own.high).any():
+            header += [f"{name}: lowest", f"{name}: highest"]
+            columns += [own.low, own.high]
+    return tuple(header), tuple(map(tuple, np.round(np.column_stack(columns), 3).tolist()))
 
 
 def _calibration(one: Shown, design: Design) -> Iterator[Part]:

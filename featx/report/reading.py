@@ -16,19 +16,10 @@ import numpy as np
 
 from featx.errors import RunError
 from featx.metrics import main_metric
+from featx.report.whole import check
 from featx.spreadsheet import FORMULA_STARTS
 
-VERBS = ("compare", "fit", "evaluate")
-NEEDED: dict[bool, dict[str, set[str]]] = {  # what the page asks of each entry of a record, by whether it is external
-    False: {
-        "results": {"design", "classifier", "features", "splits"},
-        "judged": {"design", "intervals", "chosen_inside", "winner", "notes"},
-        "sanity": {"what", "design", "value", "low", "high", "level", "sentence"},
-        "notes": set(),
-    },
-    True: {"results": {"design", "classifier", "low", "high", "at_edge", "converged"}, "notes": set()},
-}
-REQUIRED = ("results", "judged", "notes")
+VERBS = ("compare", "fit", "evaluate", "run")
 LARGEST_RECORD = 256 * 2**20  # bytes
 FIXED = ("design", "features", "classifier", "repeat", "half", "sample", "group", "truth")  # columns of predictions
 Key = tuple[str, str, str]  # design, features, classifier
@@ -113,6 +104,10 @@ class Run:
         Verdicts on test rows.
     tables : mapping of str to list of dict
         The other CSV files that are there, by name.
+    about : str
+        What it is of, where the dataset alone does not say it.
+    members : tuple of str
+        Ids of the runs that it was put together from; none where it is one.
     """
 
     folder: Path
@@ -121,6 +116,18 @@ class Run:
     scores: Mapping[Key, Mapping[str, np.ndarray]]
     sides: Mapping[Key, tuple[Side, ...]]
     tables: Mapping[str, list[Row]] = field(default_factory=dict)
+    about: str = ""
+    members: tuple[str, ...] = ()
+
+    @property
+    def called(self) -> str:
+        """What it is called among others."""
+        return self.about or self.title
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Its id, or those of the runs that it was put together from."""
+        return self.members or (str(self.record["id"]),)
 
     @property
     def title(self) -> str:
@@ -186,7 +193,7 @@ def read_run(path: str | os.PathLike[str]) -> Run:
     Parameters
     ----------
     path : path-like
-        Where ``featx compare``, ``fit`` or ``evaluate`` wrote.
+        Where ``featx compare``, ``fit`` or ``evaluate`` wrote, or a comparison within what ``featx run`` wrote.
 
     Raises
     ------
@@ -203,7 +210,7 @@ def read_run(path: str | os.PathLike[str]) -> Run:
         names = ("differences", "clinical", "subgroups")
         tables = {name: list(_rows(file)) for name in names if (file := folder / f"{name}.csv").exists()}
         run = Run(folder, record, designs, scores, sides, tables)
-        _check(run)
+        check(run)
     except (KeyError, ValueError, TypeError, AttributeError, IndexError, OSError, csv.Error) as error:
         raise RunError(f"{folder} does not hold a whole run ({_told(error)}); run its command again") from error
     return run
@@ -223,7 +230,8 @@ def _record(folder: Path) -> dict[str, Any]:
         record = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RunError(
-            f"{folder} holds no run.json; give the folder that `featx compare` or `featx evaluate` wrote"
+            f"{folder} holds neither run.json nor pipeline.json; give a folder that `featx compare`, `fit`, `evaluate` "
+            "or `run` wrote"
         ) from error
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path} is no record of a run ({error}); give the folder of a run") from error
@@ -291,24 +299,3 @@ def _side(repeat: int, half: int, rows: Sequence[tuple[str, str, str, list[str]]
         raise ValueError("predictions.csv lacks scores")
     y = np.array([code[truth] for truth in truths])
     return Side(repeat, half, samples, groups, y, scores, rest if rest.size else None)
-
-
-def _check(run: Run) -> None:
-    """Refuse files that are of different runs."""
-    asked = {design.name for design in run.designs}
-    if {key[0] for key in run.scores} != asked or set(run.scores) != set(run.sides):
-        raise ValueError("run.json, scores.csv and predictions.csv speak of different designs, features or classifiers")
-    for design in run.designs:
-        for key in run.keys(design):
-            splits = {metric: len(values) for metric, values in run.scores[key].items()}
-            if splits[design.metric] != len(run.sides[key]):
-                raise ValueError("scores.csv and predictions.csv have different splits")
-    if not isinstance(run.record["settings"], dict) or not isinstance(run.dataset["kept"], int):
-        raise ValueError("the record's settings or dataset are not as featx writes them")
-    for name, wanted in NEEDED[run.external].items():
-        for entry in run.record[name] if name in REQUIRED else run.record.get(name) or ():
-            if lacking := wanted - set(entry):
-                raise ValueError(f"an entry of {name} in run.json lacks {', '.join(sorted(lacking))}")
-    for told in run.features:
-        _ = told["label"], told["file"], told["key"]
-    _ = run.record["data"], run.record["id"], run.dataset["name"], run.dataset["grouping"], run.dataset["found"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ MOST_RANGES = 24  # points with a range that one picture holds
 HALF, NINETY = 0.5, "_at_specificity_"
 PAIR = ("design", "first_features", "first_classifier", "second_features", "second_classifier")
 CHOSEN = "chosen inside the train halves"
+EVERY = "every one"  # in the place of a classifier, of what is the same for all of them
 
 
 def comparison(shown: Sequence[Shown]) -> Section:
@@ -132,7 +134,7 @@ def _round_numbers(low: float, high: float) -> list[float]:
     if not np.isfinite(step):
         return [low, high]
     first, last = np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9)
-    return [round(float(at), 2) for at in np.arange(first, last + 1) * step]
+    return [round(float(at), 2) + 0.0 for at in np.arange(first, last + 1) * step]
 
 
 # ---- differences, clinical numbers, subgroups
@@ -157,7 +159,7 @@ def differences(one: Shown) -> Section | None:
         caption = one.caption(f"{design.name}: differences of {design.metric} (line: none)")
         cells = [(f"{row[1]} - {row[2]}", row[4], row[5], row[6]) for row in own]
         parts += ranges(cells, caption=caption, name="difference", marks=(0.0,), zero=True)
-    table = Table(one.caption("Paired differences"), header, tuple(rows), sortable=True, most=MOST_SORTED)
+    table = _sortable(one.caption("Paired differences"), header, rows)
     return one.section("Differences", [*parts, table], chapter=RESULTS)
 
 
@@ -184,11 +186,12 @@ def clinical(one: Shown) -> Section | None:
         caption = one.caption(f"{design.name}: sensitivity at 90 and 95 % specificity, with 95 % interval")
         parts += ranges(cells, caption=caption, name="classifier, specificity", marks=(0.0, HALF))
     header = ("design", "classifier", "unit", "quantity", "value", "low", "high", "splits", "note")
-    rows = tuple(
-        (*_key_cells(one, row), row["unit"], row["quantity"], *_values(row), _number(row["n_splits"]), row["note"])
+    rows, said = _said_once([
+        (*_key_cells(one, row), row["unit"], row["quantity"], *_values(row), _count(row["n_splits"]), row["note"])
         for row in told
-    )
-    table = Table(one.caption("Clinical numbers"), header, rows, sortable=True, most=MOST_SORTED)
+    ])  # fmt: skip
+    parts += said
+    table = _sortable(one.caption("Clinical numbers"), header, rows)
     return one.section("Clinical numbers", [*parts, table], chapter=RESULTS)
 
 
@@ -209,8 +212,12 @@ def subgroups(one: Shown) -> Section | None:
         parts.insert(0, "Lines: chance, and the mean over all rows. Subgroups that differ need not differ because of "
                         "what they are called: look at their sizes and intervals first.")  # fmt: skip
     header = ("design", "classifier", "column", "subgroup", "units", "positive", "value", "low", "high", "note")
-    rows = tuple((*_key_cells(one, row), *_counted(row), *_values(row), row["note"]) for row in told)
-    table = Table(one.caption("Subgroups"), header, rows, sortable=True, most=MOST_SORTED)
+    lacking = dict.fromkeys((row["design"], EVERY, *_counted(row), None, None, None, row["note"])
+                            for row in told if not row["value"])  # fmt: skip
+    known = [(*_key_cells(one, row), *_counted(row), *_values(row), row["note"]) for row in told if row["value"]]
+    rows, said = _said_once([*known, *lacking])
+    parts += said
+    table = _sortable(one.caption("Subgroups"), header, rows)
     return one.section("Subgroups", [*parts, table], chapter=RESULTS)
 
 
@@ -222,8 +229,23 @@ def _key_cells(one: Shown, row: Row) -> tuple[str, str]:
     return row["design"], one.run.name(_key(row))
 
 
-def _counted(row: Row) -> tuple[str, str, float | None, float | None]:
-    return row["column"], row["subgroup"], _number(row["n"]), _number(row["positives"])
+def _counted(row: Row) -> tuple[str, str, int | None, int | None]:
+    return row["column"], row["subgroup"], _count(row["n"]), _count(row["positives"])
+
+
+def _sortable(caption: str, header: tuple[str, ...], rows: Sequence[tuple[Cell, ...]]) -> Table:
+    """Return a table that can be sorted, without a last column in which nothing stands."""
+    kept = len(header) - (not any(row[-1] for row in rows))
+    return Table(caption, header[:kept], tuple(row[:kept] for row in rows), sortable=True, most=MOST_SORTED)
+
+
+def _said_once(rows: Sequence[tuple[Cell, ...]]) -> tuple[tuple[tuple[Cell, ...], ...], list[Part]]:
+    """Return rows without the note in their last column that most of them have, and that note as a paragraph."""
+    notes = Counter(str(row[-1]) for row in rows if row[-1])
+    note, times = notes.most_common(1)[0] if notes else ("", 0)
+    if times < 2 or not all(row[-1] for row in rows):
+        return tuple(rows), []
+    return tuple((*row[:-1], "" if row[-1] == note else row[-1]) for row in rows), [f"Where no note stands: {note}."]
 
 
 def _values(row: Row) -> tuple[float | None, float | None, float | None]:
@@ -233,6 +255,10 @@ def _values(row: Row) -> tuple[float | None, float | None, float | None]:
 
 def _number(text: str) -> float | None:
     return _rounded(float(text)) if text else None
+
+
+def _count(text: str) -> int | None:
+    return int(float(text)) if text else None
 
 
 def _ends(ends: tuple[Any, Any]) -> tuple[float | None, float | None]:

@@ -55,7 +55,7 @@ class Shown:
     @property
     def word(self) -> str:
         """What the run is called where there are several."""
-        return f"run {self.number}, {self.run.title}" if self.number else ""
+        return f"run {self.number}, {self.run.called}" if self.number else ""
 
     def section(self, heading: str, parts: Sequence[Part], *, chapter: str) -> Section:
         """Return a section that names the run where there are several."""
@@ -92,3 +92,12 @@ class Shown:
     def row(self) -> dict[str, int]:
         """Row of each sample in the feature file; empty where there is none."""
         return {sample.id: at for at, sample in enumerate(self.features.dataset.samples)} if self.features else {}
+
+
+def runs_told(some: Sequence[Shown], shown: Sequence[Shown]) -> str:
+    """Return which of several runs something is told of; nothing where it is of all."""
+    if len(some) == len(shown):
+        return ""
+    numbers = [str(one.number) for one in some]
+    *most, last = numbers
+    return f"runs {', '.join(most)} and {last}" if most else f"run {last}"

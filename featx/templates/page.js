@@ -3,10 +3,8 @@
 for (const table of document.querySelectorAll("table[data-sortable]")) {
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
-  const key = (row, at) => {
-    const cell = row.cells[at];
-    return cell.dataset.number !== undefined ? Number(cell.dataset.number) : cell.textContent;
-  };
+  const text = (row, at) => row.cells[at].textContent;
+  const number = (row, at) => parseFloat(text(row, at).replaceAll(",", ""));
   heads.forEach((head, at) => {
     const button = document.createElement("button");
     button.type = "button";
@@ -17,9 +15,10 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
       const before = head.getAttribute("aria-sort");
       const down = before ? before === "ascending" : numeric;
       const rows = [...body.rows];
-      const known = rows.filter((row) => !numeric || typeof key(row, at) === "number");
+      const known = rows.filter((row) => !numeric || !Number.isNaN(number(row, at)));
       const unknown = rows.filter((row) => !known.includes(row));
-      known.sort((a, b) => (numeric ? key(a, at) - key(b, at) : key(a, at).localeCompare(key(b, at))) * (down ? -1 : 1));
+      const order = (a, b) => (numeric ? number(a, at) - number(b, at) : text(a, at).localeCompare(text(b, at)));
+      known.sort((a, b) => order(a, b) * (down ? -1 : 1));
       body.append(...known, ...unknown);
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
@@ -30,10 +29,7 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
 for (const field of document.querySelectorAll(".points")) {
   const status = field.parentElement.querySelector(".pointed");
   const points = [...field.querySelectorAll("title")].map((title) => title.parentElement);
-  const places = points.map((point) => {
-    const box = point.getBBox();
-    return [box.x + box.width / 2, box.y + box.height / 2];
-  });
+  const places = points.map((point) => [Number(point.getAttribute("x")), Number(point.getAttribute("y"))]);
   let here = -1;
   const go = (to) => {
     if (to < 0 || to === here) return;
