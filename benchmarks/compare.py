@@ -337,13 +337,13 @@ class Counted(Products):
 
     def exactly(self, B: np.ndarray) -> np.ndarray:
         """Return the exact products, counted."""
-        self.done["float64"] += self._cost(B, kept=self._X.dtype == np.float64)
+        self.done["float64"] += self._cost(B, kept=self.precision is np.float64)
         return super().exactly(B)
 
-    def block(self, rows: np.ndarray) -> np.ndarray:
-        """Return a block, and count the factor that it is wanted for."""
-        self.done["float64"] += len(rows) ** 3 // 3
-        return super().block(rows)
+    def solved(self, rows: np.ndarray, right: np.ndarray, *, ridge: np.ndarray) -> np.ndarray | None:
+        """Return the solution of a system, its factor counted."""
+        self.done[np.dtype(self.precision).name] += len(rows) ** 3 // 3
+        return super().solved(rows, right, ridge=ridge)
 
     def _cost(self, B: np.ndarray, *, kept: bool) -> int:
         return 2 * self.rows * B.shape[1] * (self.rows if kept else 2 * self._X.shape[1])

@@ -16,7 +16,7 @@ import numpy as np
 from featx.classifiers import Classifier, Verdict, inner_splits_if, out_of_fold, scaled
 from featx.errors import SplitError, UsageError
 from featx.folds import Inner
-from featx.linear_svm import DOUBLE_ROWS, MOST_ROWS, Products, balanced, solve, spans_of
+from featx.linear_svm import DOUBLE_ROWS, MOST_ROWS, Products, balanced, solve, spans_of, taken
 from featx.metrics import ranking_score
 
 SOLVERS = ("auto", "sklearn")
@@ -70,7 +70,7 @@ class Shared:
 
     def among(self, rows: np.ndarray, *, extra: float) -> Products:
         """Return the products among some rows."""
-        known = None if self.matrix is None else self.matrix[np.ix_(rows, rows)]
+        known = None if self.matrix is None else taken(self.matrix, rows, rows)
         return Products(self.X[rows], extra=extra, matrix=known)
 
     def distances(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -95,7 +95,7 @@ class Shared:
     def between(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return the products of some rows with others."""
         if self.matrix is not None:
-            return self.matrix[np.ix_(rows, columns)]
+            return taken(self.matrix, rows, columns)
         return self.X[rows] @ self.X[columns].T
 
 

@@ -31,6 +31,8 @@ class LinearSVM(LinearClassifierMixin, BaseEstimator):  # type: ignore[misc]
         As scikit-learn's.
     tol : float
         Relative duality gap.
+    device : str or None
+        Device of torch's (``cpu``, ``cuda``) on which matrices are multiplied and factored; numpy's without one.
 
     Attributes
     ----------
@@ -44,10 +46,13 @@ class LinearSVM(LinearClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Relative duality gap of each binary problem.
     """
 
-    def __init__(self, C: float = 1.0, *, class_weight: Any = None, tol: float = TOLERANCE) -> None:
+    def __init__(
+        self, C: float = 1.0, *, class_weight: Any = None, tol: float = TOLERANCE, device: str | None = None
+    ) -> None:
         self.C = C
         self.class_weight = class_weight
         self.tol = tol
+        self.device = device
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LinearSVM:
         """Fit the weights.
@@ -65,6 +70,8 @@ class LinearSVM(LinearClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ------
         ValueError
             As scikit-learn's estimators raise it.
+        UsageError
+            Where torch finds no such device.
         """
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], order="C")
         check_classification_targets(y)
@@ -78,7 +85,8 @@ class LinearSVM(LinearClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Y = np.column_stack([np.where(codes == code, 1.0, -1.0) for code in positives])
         share = compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=weight)
         weights = np.repeat((weight * share[codes])[:, None], len(positives), axis=1)
-        found = solve(Products(X, extra=1.0), Y, weights=weights, Cs=[self.C], tolerance=self.tol)
+        products = Products(X, extra=1.0, device=self.device)
+        found = solve(products, Y, weights=weights, Cs=[self.C], tolerance=self.tol)
         self.coef_ = found.coef[0].T @ X.astype(np.float64)
         self.intercept_ = found.intercept[0]
         self.gap_ = found.gap[0]

@@ -27,6 +27,8 @@ from featx.classifiers import (
     scaled,
 )
 from featx.errors import SplitError, UnknownName, UsageError
+from featx.forest import estimators
+from featx.forest.bins import binned
 
 QUICK = {"rf": {"n_estimators": 10}}
 LEARNERS = [name for name in CLASSIFIERS if CLASSIFIERS[name].learns]
@@ -172,7 +174,7 @@ def test_every_fit_sees_train_rows_only_and_inner_fits_divide_no_group():
         assert max(seen) < 24 and classes.tolist() == y[seen].tolist()
         inside = {groups[row] for row in seen}
         assert len(seen) == 2 * len(inside)
-    held = [set(range(24)) - set(rows[:, 0].astype(int)) for _, rows, _ in fits[:3]]
+    held = [set(range(24)) - set(rows[:, 0].astype(int)) for _, rows, _ in fits[:6:2]]  # both values, part by part
     assert sorted(row for part in held for row in part) == list(range(24))
 
 
@@ -354,9 +356,23 @@ def test_trees_on_bins_need_no_scaling():
     assert np.array_equal(found[0].scores, found[1].scores)
 
 
+@pytest.mark.parametrize("classes", [2, 3])
+def test_leaf_sizes_tried_at_once_have_the_verdict_of_one_after_the_other(classes, monkeypatch):
+    X, y, groups = blobs(n=240, d=12, classes=classes, gap=0.4)
+    (tree,) = accelerated([CLASSIFIERS["tree"]], "numba")
+    learned = []
+    monkeypatch.setattr(estimators, "binned", lambda rows: learned.append(len(rows)) or binned(rows))
+    at_once, one_by_one = (
+        verdict(one, X[:120], y[:120], groups[:120], X[120:]) for one in (tree, replace(tree, at_once={}))
+    )
+    assert len(learned) == 4 + 16 and learned[3] == 120 and max(learned[:3]) < 120  # once a part, not once a fit
+    assert at_once.chosen == one_by_one.chosen and at_once.inner_score == one_by_one.inner_score
+    assert np.array_equal(at_once.scores, one_by_one.scores) and np.array_equal(at_once.inner, one_by_one.inner)
+
+
 @pytest.mark.parametrize(("way", "extra"), [("numba", "fast"), ("intel", "intel")])
 def test_an_accelerator_that_is_not_installed_is_named_with_its_extra(way, extra, monkeypatch):
-    monkeypatch.setattr("featx.classifiers.find_spec", lambda name: None)
+    monkeypatch.setattr("featx.classifiers.accelerators.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=rf"pip install 'featx\[{extra}\]'"):
         accelerated([CLASSIFIERS["rf"]], way)
 

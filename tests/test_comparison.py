@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from featx import classifiers, comparison, designs, fingerprints, folds, runs
+from featx import comparison, designs, fingerprints, folds, runs
 from featx.cache import OK, FeatureWriter, new_record
-from featx.classifiers import CLASSIFIERS
+from featx.classifiers import CLASSIFIERS, judging
 from featx.comparison import compare
 from featx.datasets.base import Dataset, Sample
 from featx.errors import CacheError, DataError, SplitError, UnknownName, UsageError
@@ -240,19 +240,19 @@ def test_no_fit_holds_a_test_row(tmp_path, monkeypatch):
     X = np.column_stack([np.arange(N), features.X]).astype(np.float32)
     monkeypatch.setattr(comparison, "read_features", lambda _: replace(features, X=X))
     told = []
-    real = classifiers._fit_and_score
+    real = judging.fit_and_score
 
     def spied(classifier, X, y, X_test, **kwargs):
         told.append((set(X[:, 0].astype(int)), set(X_test[:, 0].astype(int))))
         return real(classifier, X, y, X_test, **kwargs)
 
-    monkeypatch.setattr(classifiers, "_fit_and_score", spied)
+    monkeypatch.setattr(judging, "fit_and_score", spied)
     found = run(tmp_path, path, classifiers=["tree"], params=[])
     (question,) = found.questions
-    assert len(told) == 10 * (5 * 3 + 1)
+    assert len(told) == 10 * (3 + 1)  # all leaf sizes of a part at once
     for at, split in enumerate(question.splits):
         train, test = (set(question.rows[side].tolist()) for side in (split.train, split.test))
-        own = told[16 * at : 16 * at + 16]
+        own = told[4 * at : 4 * at + 4]
         assert own[-1] == (train, test)
         for fitted, judged in own[:-1]:
             assert fitted | judged == train and not fitted & judged
@@ -699,7 +699,7 @@ def test_solving_together_changes_no_number(tmp_path, classifier):
 def test_a_cell_that_is_finished_is_never_computed_again(tmp_path, monkeypatch):
     path = made(tmp_path / "f")
     whole = run(tmp_path, path, classifiers=["svm", "tree"])
-    real = classifiers.judge
+    real = judging.judge
     fits = []
     monkeypatch.setattr(comparison.cells, "judge", lambda c, *a, **k: fits.append(c.name) or real(c, *a, **k))
     monkeypatch.setattr(comparison.cells.families, "judge", lambda c, *a, **k: fits.append(c.name) or 1 / 0)
@@ -729,7 +729,7 @@ def test_what_accelerated_a_score_is_in_its_record_and_another_is_another_cell(t
 
 def test_a_comparison_that_was_killed_goes_on_cell_by_cell(tmp_path, monkeypatch):
     path = made(tmp_path / "f")
-    real, fits = classifiers.judge, []
+    real, fits = judging.judge, []
 
     def dies(classifier, *rest, **options):
         if classifier.name == "tree":

@@ -12,9 +12,9 @@ from sklearn.metrics import roc_auc_score
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from featx.forest import HistogramForestClassifier, HistogramTreeClassifier
+from featx.forest import HistogramForestClassifier, HistogramTreeClassifier, estimators
 from featx.forest.bins import LEVELS, binned
-from featx.forest.growth import drawn
+from featx.forest.growth.drawing import drawn
 
 
 def made(n=120, d=5, *, levels=9, classes=2, seed=0):
@@ -241,6 +241,52 @@ def test_bytes_are_their_own_bins():
     found = binned(X)
     assert np.array_equal(found.codes, X.T) and found.codes.flags.c_contiguous
     assert found.lows.shape == (1, LEVELS) and np.array_equal(found.lows, found.highs)
+
+
+# ---- several leaf sizes at once
+
+
+def same(one, other):
+    return all(np.array_equal(arrays_of(one)[name], arrays_of(other)[name]) for name in arrays_of(one))
+
+
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([2, 3]),
+    st.sampled_from([4, 256]),
+    st.sampled_from(["ones", "whole", "any"]),
+)
+@settings(max_examples=40, deadline=None)
+def test_trees_grown_together_are_those_grown_one_by_one_to_the_bit(seed, classes, levels, weights):
+    """Few levels give many splits that are as good; 700 rows reach far enough down for codes laid side by side."""
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, levels, (700, 6)).astype(np.float32)
+    y = np.where(rng.random(700) < 0.4, rng.integers(0, classes, 700), X[:, 1].astype(int) * classes // levels)
+    weight = {"ones": None, "whole": rng.integers(0, 4, 700), "any": rng.random(700)}[weights]
+    tree = HistogramTreeClassifier(class_weight="balanced", random_state=seed, max_features=rng.choice([None, "sqrt"]))
+    sizes = rng.permutation([1, 2, 7, 30, 200]).tolist()
+    together = tree.fit_path(X, y, sizes, sample_weight=weight)
+    for size, one in zip(sizes, together, strict=True):
+        alone = HistogramTreeClassifier(**{**tree.get_params(), "min_samples_leaf": size})
+        alone.fit(X, y, sample_weight=weight)
+        assert one.get_params() == alone.get_params() and np.array_equal(one.predict_proba(X), alone.predict_proba(X))
+        assert len(arrays_of(one)["feature"]) == len(arrays_of(alone)["feature"])
+
+
+def test_bins_are_learned_once_for_all_leaf_sizes(monkeypatch):
+    X, y = made(200, 12, levels=40)
+    calls = []
+    monkeypatch.setattr(estimators, "binned", lambda rows: calls.append(len(rows)) or binned(rows))
+    found = HistogramTreeClassifier(random_state=0).fit_path(X, y, [40, 20, 10, 5, 1])
+    assert calls == [200] and [one.min_samples_leaf for one in found] == [40, 20, 10, 5, 1]
+    assert same(found[4], HistogramTreeClassifier(random_state=0).fit(X, y))
+
+
+def test_of_splits_that_are_as_good_the_feature_drawn_first_has_it():
+    X = np.repeat(np.arange(40.0)[:, None], 30, axis=1)
+    y = (np.arange(40) >= 17).astype(int)
+    roots = {int(arrays_of(HistogramTreeClassifier(random_state=seed).fit(X, y))["feature"][0]) for seed in range(20)}
+    assert len(roots) > 8
 
 
 # ---- laws

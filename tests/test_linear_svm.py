@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.svm import SVC, LinearSVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from featx.errors import UsageError
 from featx.linear_svc import LinearSVM
 from featx.linear_svm import (
     Products,
@@ -18,6 +19,7 @@ from featx.linear_svm import (
     hinge,
     interior_point,
     leading,
+    places,
     products,
     solve,
     squared_hinge,
@@ -189,7 +191,8 @@ def test_small_c_are_columns_of_one_product(monkeypatch):
     ones = np.ones((160, 1))
     small = [C for C in PATH if 0.5 / rows.leading.rest >= C]
     assert 3 <= len(small) < len(PATH)
-    assert list(squared_hinge._in_step(rows, ones, PATH)) == [small, *([C] for C in PATH[len(small) :])]
+    parts = [list(part) for part in squared_hinge._in_step(rows, ones, PATH)]
+    assert parts == [list(range(len(small))), *([at] for at in range(len(small), len(PATH)))]
     asked.clear()
     solve(rows, y[:, None], weights=ones, Cs=small)
     together = len(asked)
@@ -241,7 +244,7 @@ def test_a_system_nearby_is_solved_also_after_its_rows_have_changed(seed, power)
     K, rng = low_rank(seed=seed), np.random.default_rng(seed)
     ridge = 10.0**power * rng.uniform(0.5, 2, size=(120, 2))
     known = leading.leading(lambda B: K @ B, 120)
-    near = leading.Near(known, ridge)
+    near = leading.Near(known, ridge, np.ones(ridge.shape, dtype=bool), place=places.place(None))
     product = known.along.astype(np.float64) @ known.along.T
     for share in (0.9, 0.7, 0.75, 0.2):  # rows that go, come, and mostly go
         held = rng.random((120, 2)) < share
@@ -265,15 +268,112 @@ def test_conjugate_gradients_end_where_they_were_told_to(seed, power, accuracy):
     start = rng.normal(size=(120, 3)) * held
     right = np.sign(rng.normal(size=(120, 3))) * held
     missing = (right - K @ start - ridge * start) * held
-    near = leading.Near(leading.leading(lambda B: K @ B, 120), ridge)
+    near = leading.Near(leading.leading(lambda B: K @ B, 120), ridge, held, place=places.place(None))
     systems = gradients.Systems(held, ridge, start, missing)
-    given_ = {"near": near, "columns": np.arange(3), "accuracy": accuracy}
+    goal = gradients.Goal(np.full(3, accuracy), np.zeros(3))
+    given_ = {"near": near, "columns": np.arange(3), "goal": goal}
     x, image = gradients.solved(systems, lambda B: K @ B, **given_)
     np.testing.assert_allclose(image, K @ x, atol=1e-8 * np.abs(image).max())
     left = (right - K @ (start + x) - ridge * (start + x)) * held
     at = start + x
     assert (x[~held] == 0).all()
     assert ((left**2 / ridge).sum(0) <= (1.01 * accuracy) ** 2 * (ridge * at**2).sum(0) + 1e-20).all()
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", "no matrix", "narrow"])
+@pytest.mark.parametrize("factored", [5, 1000])
+def test_tensors_give_what_numpy_gives(monkeypatch, kind, factored):
+    X, y = made(160, 60 if kind != "narrow" else 20)
+    Y, weights = np.stack([y, np.roll(y, 7)], axis=1), np.ones((160, 2))
+    monkeypatch.setattr(squared_hinge, "FACTORED", factored)
+    monkeypatch.setattr(products, "DOUBLE_ROWS", 3000 if kind == "float64" else 10)
+    monkeypatch.setattr(products, "MOST_ROWS", 10 if kind == "no matrix" else 12_000)
+    host = solve(Products(X, extra=1.0), Y, weights=weights, Cs=PATH)
+    rows = Products(X, extra=1.0, device="cpu")
+    assert type(rows._X).__module__ == "torch" and rows.narrow == (kind == "narrow")
+    found = solve(rows, Y, weights=weights, Cs=PATH)
+    assert found.converged.all() and found.gap.min() >= -1e-9
+    np.testing.assert_allclose(found.objective, host.objective, rtol=2e-5)
+    for at, C in enumerate(PATH):  # the certificate is of the weights, whoever multiplied
+        w, b = found.coef[at, :, 0] @ X, found.intercept[at, 0]
+        assert squared_hinge_objective(w, b, X, y, np.ones(160), C) == pytest.approx(found.objective[at, 0], rel=1e-5)
+
+
+def test_the_hinge_takes_its_products_from_a_device_too():
+    X, y = made(90, 200)
+    weights = balanced(y[:, None], np.ones((90, 1), dtype=bool))
+    host, found = (
+        solve(Products(X, device=device), y[:, None], weights=weights, Cs=PATH, loss="hinge")
+        for device in (None, "cpu")
+    )
+    assert found.converged.all()
+    np.testing.assert_allclose(found.objective, host.objective, rtol=1e-9)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "meta", "nonsense"])
+def test_a_device_that_is_not_there_is_refused(device):
+    with pytest.raises(UsageError, match=f"^device '{device}': torch .* take cpu"):
+        Products(np.eye(3), device=device)
+
+
+@pytest.mark.parametrize("device", [None, "cpu"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n", [1, 40, 300])
+def test_a_system_is_solved_block_by_block(monkeypatch, device, dtype, n):
+    monkeypatch.setattr(places, "BLOCK", 64)
+    rng = np.random.default_rng(n)
+    A, right = rng.normal(size=(n, n)), rng.normal(size=n)
+    system = A @ A.T / n + np.eye(n)
+    held = places.place(device)
+    found = held.solved(held.put(system.copy(), dtype), right.astype(dtype))
+    np.testing.assert_allclose(found, np.linalg.solve(system, right), atol=1e3 * np.finfo(dtype).eps)
+    system[-1, -1] = -1
+    assert held.solved(held.put(system, dtype), right.astype(dtype)) is None
+
+
+def test_few_features_keep_a_great_c_exact_in_many_rows(monkeypatch):
+    X, y = made(400, 12, shift=0.1)
+    weights = balanced(y[:, None], np.ones((400, 1), dtype=bool))
+    double = solve(Products(X, extra=1.0), y[:, None], weights=weights, Cs=PATH)
+    monkeypatch.setattr(products, "DOUBLE_ROWS", 100)
+    rows = Products(X, extra=1.0)
+    assert rows.narrow and rows._matrix is None
+    found = solve(rows, y[:, None], weights=weights, Cs=PATH)
+    assert found.gap.max() < 1e-9
+    np.testing.assert_allclose(found.objective, double.objective, rtol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_that_are_there_twice_with_other_labels_are_certified_at_any_c(seed):
+    X, y = made(300, 200, seed=seed, shift=0.1)
+    X[-100:] = X[:100]
+    weights = balanced(y[:, None], np.ones((300, 1), dtype=bool))
+    assert solve(Products(X, extra=1.0), y[:, None], weights=weights, Cs=PATH).converged.all()
+
+
+@pytest.mark.parametrize("C", [1e-6, 1e-4, 1e-2])
+def test_where_the_loss_hardly_falls_margins_are_right_beside_how_far_they_are_apart(monkeypatch, C):
+    X, y = made(160, 60, shift=0.2)
+    weights = balanced(y[:, None], np.ones((160, 1), dtype=bool))
+    reference = LinearSVC(C=C, tol=1e-12, max_iter=1_000_000, dual=False).fit(X, y, sample_weight=weights[:, 0])
+    monkeypatch.setattr(squared_hinge, "FACTORED", 5)
+    found = solve(single(monkeypatch, X), y[:, None], weights=weights, Cs=[C]).margins[0, :, 0]
+    wanted = reference.decision_function(X)
+    assert np.abs(found - wanted).max() < 0.05 * wanted.std()
+    assert abs(roc_auc_score(y, found) - roc_auc_score(y, wanted)) < 1e-3
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_norms_are_those_of_the_weights(monkeypatch, narrow):
+    monkeypatch.setattr(products, "DOUBLE_ROWS", 10)
+    X, _ = made(150, 30 if narrow else 60)
+    rows, B = Products(X, extra=0.7), np.random.default_rng(0).normal(size=(150, 3))
+    B[40:] = 0
+    assert rows.narrow == narrow
+    stored = X.astype(rows.precision).astype(np.float64)
+    wanted = np.einsum("ip,ij,jp->p", B, stored @ stored.T + 0.7, B)
+    np.testing.assert_allclose(rows.norms(B), wanted, rtol=1e-12)
+    np.testing.assert_allclose(rows.norms(B), (B * rows.exactly(B)).sum(0), rtol=1e-12)
 
 
 def test_a_false_certificate_is_seen(monkeypatch):
@@ -319,15 +419,19 @@ def test_balanced_weights_are_scikit_learns():
     assert (weights[40:] == 0).all()
 
 
-@parametrize_with_checks([LinearSVM(), LinearSVM(C=0.1, class_weight="balanced")])
+@parametrize_with_checks([LinearSVM(), LinearSVM(C=0.1, class_weight="balanced"), LinearSVM(device="cpu")])
 def test_it_is_a_scikit_learn_estimator(estimator, check):
     check(estimator)
 
 
-def test_it_drops_in_for_linear_svc():
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_it_drops_in_for_linear_svc(device):
     X, y = made(100, 60)
     codes = np.where(y > 0, "mel", np.where(np.arange(100) % 2, "nv", "bcc"))
-    own, reference = LinearSVM(C=0.5).fit(X, codes), LinearSVC(C=0.5, tol=1e-9, max_iter=1_000_000).fit(X, codes)
+    own, reference = (
+        LinearSVM(C=0.5, device=device).fit(X, codes),
+        LinearSVC(C=0.5, tol=1e-9, max_iter=1_000_000).fit(X, codes),
+    )
     np.testing.assert_allclose(own.coef_, reference.coef_, atol=1e-3)
     np.testing.assert_allclose(own.intercept_, reference.intercept_, atol=1e-3)
     assert (own.predict(X) == reference.predict(X)).all()

@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from torch import nn
 
-from featx.training.stepping import OutOfMemory, memory_told
+from featx.training.stepping import OutOfMemory, memory_told, without_copies
 
 STEPS = """
 import resource, sys, torch
@@ -40,3 +42,18 @@ def test_a_lack_of_memory_is_told_from_other_errors():
             raise error
     with pytest.raises(RuntimeError, match="shapes"), memory_told():
         raise RuntimeError("shapes do not fit")
+
+
+@pytest.mark.parametrize("kind", [nn.ReLU6, nn.SiLU, nn.Hardswish, nn.ReLU])
+def test_no_copy_of_a_map_is_kept_for_the_way_back(kind):
+    def copies(network):
+        with torch.profiler.profile() as told:
+            value = network(torch.linspace(-3, 9, 60, requires_grad=True) * 1)
+            value.sum().backward()
+        return sum(event.key == "aten::clone" for event in told.key_averages()), value.detach()
+
+    network = nn.Sequential(kind(inplace=True))
+    before, value = copies(network)
+    without_copies(network)
+    after, same = copies(network)
+    assert (before, after) == (int(kind is not nn.ReLU), 0) and torch.equal(value, same)

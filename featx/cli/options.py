@@ -153,6 +153,13 @@ backbone_options = together(
     *image_options,
     click.option("--batch-size", type=int, help="Images in a forward pass [16; 256 on a GPU]."),
     choice("--device", "auto", "cpu", "cuda", default="auto", text="auto takes a GPU where there is one."),
+    click.option(
+        "--devices",
+        multiple=True,
+        callback=names,
+        metavar="0,1",
+        help="A process for each of several GPUs, by number, or cpu,cpu; into the same files as one run.",
+    ),
     choice(
         "--runtime",
         "auto",

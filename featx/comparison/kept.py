@@ -21,7 +21,7 @@ from featx.comparison.question import Question
 from featx.matrix import Features
 from featx.provenance import digest_json, versions
 
-RULES = 1  # raised whenever a change here or in a classifier gives other verdicts from the same key
+RULES = 2  # raised whenever a change here or in a classifier gives other verdicts from the same key
 COMPUTING = ("featx", "scikit-learn", "numpy", "scipy")
 
 

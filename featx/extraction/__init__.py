@@ -2,7 +2,8 @@
 
 ``request`` settles what is asked for, ``settling`` the precision, ``inventory`` finds what is there, ``spotcheck`` sees
 whether rows of another origin may stand beside new ones, ``filling`` stores what is missing into ``files`` as the
-``crew`` computes it: a ``process`` whose other end is ``child``, at a ``bench``. ``looks`` finds what image files are.
+``crew`` computes it: a ``process`` whose other end is ``child``, at a ``bench``, or ``several``, one a device.
+``looks`` finds what image files are.
 What is done is found without opening an image or importing torch. The sample table is carried as opaque cargo: this
 package never knows diagnoses, groups or classes.
 """
@@ -33,6 +34,7 @@ from featx.extraction.filling import Limit, Targets, fill
 from featx.extraction.inventory import Held, failed_earlier, look, missing
 from featx.extraction.request import Request, folder_name, settle, size_for
 from featx.extraction.settling import Settled, job_of, precision_settled
+from featx.extraction.several import Several
 from featx.extraction.spotcheck import Checked
 from featx.seen import backbone_for
 
@@ -96,6 +98,7 @@ def extract(
     normalise: str | None = None,
     batch_size: int | None = None,
     device: str = "auto",
+    devices: Sequence[str] = (),
     runtime: str = "auto",
     cache: str | os.PathLike[str] | None = None,
     adapter: str | None = None,
@@ -136,6 +139,9 @@ def extract(
         Images in a forward pass, 16 on a processor and 256 on a GPU by default; short batches are padded.
     device : {"auto", "cpu", "cuda"}
         Where the network runs.
+    devices : sequence of str
+        A process for each of several devices, instead: ``cpu`` each, or numbers of GPUs. Rows are those of one run on
+        one such device, to the bit on processors.
     runtime : {"auto", "torch", "openvino"}
         What runs it; ``auto`` takes OpenVINO on a processor where it is installed.
     cache : path-like, optional
@@ -181,7 +187,7 @@ def extract(
     dataset = replace(dataset, name=folder_name(name)) if name else dataset
     shelf = backbone_for(backbone, weights, places)
     transform = images.Transform(size_for(shelf, size), resize, interpolation, antialias, trim)
-    crew: Crew = Child() if isolate else Here()
+    crew, device = crew_for(devices, device, isolate=isolate)
     with crew:
         request = settle(
             dataset,
@@ -210,6 +216,23 @@ def extract(
             max_failures=max_failures,
             on_progress=on_progress,
         )
+
+
+def crew_for(devices: Sequence[str], device: str, *, isolate: bool) -> tuple[Crew, str]:
+    """Return who computes, and on what.
+
+    Raises
+    ------
+    UsageError
+        Where several devices are asked for together with one, or in this process.
+    """
+    if not devices:
+        return Child() if isolate else Here(), device
+    if device != "auto" or not isolate:
+        other = f"--device {device}" if device != "auto" else "isolate=False"
+        raise UsageError(f"--devices starts a process for each device, and does not go with {other}; leave one out")
+    several = Several(devices)
+    return several, several.device
 
 
 def dataset_for(

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -80,10 +81,14 @@ class Child:
     ----------
     threads : int, optional
         Batches at once; as many as there are cores by default.
+    surroundings : mapping, optional
+        Variables of its environment: which GPU it sees, for one.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
+    def __init__(self, threads: int | None = None, surroundings: Mapping[str, str] | None = None) -> None:
         self._threads = threads or cores()
+        self._surroundings = surroundings
+        self._stopped = False
         self._process: Process | None = None
         self._job: Job | Look | None = None
         self._opened: Opened | None = None
@@ -119,22 +124,62 @@ class Child:
         return about
 
     def work(self, batches: Sequence[Batch]) -> Iterator[Done]:
-        """Yield what became of every row of the batches, in any order."""
-        waiting = deque(batches)
+        """Yield what became of every row of the batches, in any order; of a deque, several children may take."""
+        waiting = batches if isinstance(batches, deque) else deque(batches)
         under_way: dict[int, Batch] = {}
         number = 0
-        while waiting or under_way:
+        while (waiting or under_way) and not self._stopped:
             try:
                 # one more a thread, so that none waits for its next batch, and no more, so that memory is bounded
-                while waiting and len(under_way) < 2 * self._threads:
-                    self._ready().tell("batch", number, waiting[0])
-                    under_way[number] = waiting.popleft()
+                while len(under_way) < 2 * self._threads and self._handed_over(number, waiting, under_way):
                     number += 1
-                yield self._next(under_way)
+                if under_way:
+                    yield self._next(under_way)
             except Died as died:
                 lost = list(under_way.values())
                 under_way.clear()
                 yield from self._after(died, lost, waiting)
+
+    def start(self) -> None:
+        """Start the process, where there is none: it dies with the thread that starts it."""
+        self._running()
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Be worked with by a thread that will end: a process that was started meanwhile is ended before it does."""
+        before = self._process
+        try:
+            yield
+        finally:
+            if self._process is not before:
+                self._end()
+
+    def stop(self) -> None:
+        """End the process, from any thread; whoever works with it finds nothing more to do."""
+        self._stopped = True
+        if (process := self._process) is not None:
+            process.kill()
+
+    def rest(self) -> None:
+        """Be ready for other work after having been stopped."""
+        if self._stopped:
+            self._end()
+        self._stopped = False
+
+    def _handed_over(self, number: int, waiting: deque[Batch], under_way: dict[int, Batch]) -> bool:
+        """Hand the next batch to the process; return whether there was one."""
+        process = self._ready()
+        try:
+            batch = waiting.popleft()
+        except IndexError:  # another child took the last
+            return False
+        try:
+            process.tell("batch", number, batch)
+        except Died:
+            waiting.appendleft(batch)
+            raise
+        under_way[number] = batch
+        return True
 
     def _next(self, under_way: dict[int, Batch]) -> Done:
         reply = self._ready().listen()
@@ -145,6 +190,8 @@ class Child:
     def _after(self, died: Died, lost: Sequence[Batch], waiting: deque[Batch]) -> Iterator[Done]:
         """Find which image a death came of; where none that was being decoded did it, go on more carefully."""
         self._process = None
+        if self._stopped:
+            return
         suspects = {item.row: item for batch in lost for item in batch if item.row in died.rows}
         guilty = {row: reason for row, item in suspects.items() if (reason := self._deadly(item))}
         for batch in lost:
@@ -193,8 +240,10 @@ class Child:
         return self._running()
 
     def _running(self) -> Process:
+        if self._stopped:
+            raise ComputeError("stopped")
         if self._process is None:
-            self._process = Process(self._threads)
+            self._process = Process(self._threads, self._surroundings)
         return self._process
 
     def _asked(self, order: str, *about: Any) -> dict[str, Any]:

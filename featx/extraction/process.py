@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from multiprocessing.connection import Connection, wait
 from time import monotonic
 from typing import Any
@@ -57,9 +58,12 @@ class Process:
     ----------
     threads : int
         Batches that it works on at once.
+    surroundings : mapping, optional
+        Variables of its environment, beside those of this process.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, surroundings: Mapping[str, str] | None = None) -> None:
+        self._surroundings = {**MEMORY, **(surroundings or {})}
         with tempfile.TemporaryFile() as file:
             file.truncate(wire.Board.size(threads))
             self._board = wire.Board(file, threads)  # type: ignore[arg-type]
@@ -77,7 +81,7 @@ class Process:
             self._popen = subprocess.Popen(
                 command,
                 pass_fds=theirs,
-                env={**os.environ, **MEMORY},
+                env={**os.environ, **self._surroundings},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C goes to the parent, which ends the child
@@ -141,6 +145,10 @@ class Process:
         name = signal.Signals(-code).name
         hint = " (out of memory?)" if name == "SIGKILL" else ""
         return f"the process that decodes died of {name}{hint}"
+
+    def kill(self) -> None:
+        """End the process at once, from any thread: whoever listens to it finds it gone."""
+        self._popen.kill()
 
     def end(self) -> None:
         """End the process at once; what it had sent is kept."""

@@ -8,11 +8,13 @@ are those of the same rows as floats. Knows no folds and no files.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -24,6 +26,16 @@ from featx.forest.votes import shares, together
 
 DEEPEST = 2**31 - 1
 READ = [np.float32, np.uint8]  # rows of any other kind are read as the first
+MOST = 2.0**31  # rows, each as often as it counts, that whole numbers of 32 bits count
+
+
+class _Learned(NamedTuple):
+    """What trees grow on: rows in bins, their class codes, how often each counts, what a count of each class weighs."""
+
+    bins: Bins
+    y: np.ndarray
+    times: np.ndarray
+    factor: np.ndarray
 
 
 class _HistogramTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -53,6 +65,11 @@ class _HistogramTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             As scikit-learn's estimators raise it.
         """
+        self._trees = together(self._grown(self._learned(X, y, sample_weight)))
+        return self
+
+    def _learned(self, X: Any, y: Any, sample_weight: Any) -> _Learned:
+        """Check what trees are to learn from, and put the rows that count into bins."""
         X, y = validate_data(self, X, y, dtype=READ, order="C")
         check_classification_targets(y)
         weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -60,14 +77,12 @@ class _HistogramTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not used.any():
             raise ValueError("no row has a weight above 0")
         self.classes_, codes = np.unique(y, return_inverse=True)
-        codes, weight = codes[used].astype(np.int64), weight[used]
-        weight = weight * self._class_shares(y[used], codes, weight)[codes]
-        drawn = self._features_a_node(X.shape[1])
-        limits = (drawn, _whole("min_samples_leaf", self.min_samples_leaf),
-                  DEEPEST if self.max_depth is None else _whole("max_depth", self.max_depth))  # fmt: skip
-        bins = binned(X if used.all() else X[used])
-        self._trees = together(self._grown(bins, codes, weight, limits))
-        return self
+        codes, weight = codes[used], weight[used]
+        factor = self._class_shares(y[used], codes, weight)
+        times = np.where(factor[codes] > 0, weight, 0.0)
+        if not times.any():
+            raise ValueError("no row has a class of a weight above 0")
+        return _Learned(binned(X if used.all() else X[used]), codes.astype(np.uint32), times, factor)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the mean share of each class in the leaves that rows come to.
@@ -93,17 +108,21 @@ class _HistogramTrees(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_trees")
 
-    def _grown(
-        self, bins: Bins, y: np.ndarray, weight: np.ndarray, limits: tuple[int, int, int]
-    ) -> list[tuple[np.ndarray, ...]]:
+    def _grown(self, learned: _Learned) -> list[tuple[np.ndarray, ...]]:
         raise NotImplementedError
 
     def _grow(
-        self, bins: Bins, y: np.ndarray, weights: np.ndarray, limits: tuple[int, int, int], seed: int
-    ) -> tuple[np.ndarray, ...]:
-        rows = np.flatnonzero(weights).astype(np.int32)
-        grown: tuple[np.ndarray, ...] = grow(*bins, y, weights, rows, len(self.classes_), *limits, np.uint64(seed))
-        return grown
+        self, learned: _Learned, times: np.ndarray, factor: np.ndarray, *, leasts: Sequence[int], seed: int
+    ) -> list[tuple[np.ndarray, ...]]:
+        """Return a tree for each leaf size; these fall."""
+        rows = np.flatnonzero(times).astype(np.uint32)
+        deepest = DEEPEST if self.max_depth is None else _whole("max_depth", self.max_depth)
+        whole = times.sum() < MOST and np.array_equal(times, np.floor(times))
+        limits = (self._features_a_node(len(learned.bins.codes)), np.array(leasts, dtype=np.int64), deepest)
+        found = grow(*learned.bins, learned.y, times.astype(np.int32 if whole else np.float64, copy=False), factor,
+                     rows, *limits, np.uint64(seed))  # fmt: skip
+        *nodes, made = found
+        return [tuple(part[way, :count].copy() for part in nodes) for way, count in enumerate(made.tolist())]
 
     def _class_shares(self, y: np.ndarray, codes: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Return the weight of each class; those that balance go by the weight of its rows, 0 where it has none."""
@@ -182,17 +201,17 @@ class HistogramForestClassifier(_HistogramTrees):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def _grown(
-        self, bins: Bins, y: np.ndarray, weight: np.ndarray, limits: tuple[int, int, int]
-    ) -> list[tuple[np.ndarray, ...]]:
+    def _grown(self, learned: _Learned) -> list[tuple[np.ndarray, ...]]:
         from joblib import Parallel, delayed
 
-        count = _whole("n_estimators", self.n_estimators)
+        count, least = (_whole(name, getattr(self, name)) for name in ("n_estimators", "min_samples_leaf"))
         seeds = check_random_state(self.random_state).randint(np.iinfo(np.int32).max, size=count)
+        weight, ones = learned.times * learned.factor[learned.y], np.ones(len(learned.factor))
 
         def one(seed: int) -> tuple[np.ndarray, ...]:
-            weights = _times_drawn(weight, seed) if self.bootstrap else weight
-            return self._grow(bins, y, weights, limits, seed)
+            drawn = (_times_drawn(weight, seed), ones) if self.bootstrap else (learned.times, learned.factor)
+            (tree,) = self._grow(learned, *drawn, leasts=[least], seed=seed)
+            return tree
 
         grown: list[tuple[np.ndarray, ...]] = Parallel(n_jobs=self.n_jobs, prefer="threads")(
             delayed(one)(seed) for seed in seeds.tolist()
@@ -237,19 +256,47 @@ class HistogramTreeClassifier(_HistogramTrees):
         self.class_weight = class_weight
         self.random_state = random_state
 
-    def _grown(
-        self, bins: Bins, y: np.ndarray, weight: np.ndarray, limits: tuple[int, int, int]
-    ) -> list[tuple[np.ndarray, ...]]:
+    def _grown(self, learned: _Learned) -> list[tuple[np.ndarray, ...]]:
+        return self._of_sizes(learned, [_whole("min_samples_leaf", self.min_samples_leaf)])
+
+    def _of_sizes(self, learned: _Learned, leasts: Sequence[int]) -> list[tuple[np.ndarray, ...]]:
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        return [self._grow(bins, y, weight, limits, seed)]
+        return self._grow(learned, learned.times, learned.factor, leasts=leasts, seed=seed)
+
+    def fit_path(self, X: Any, y: Any, leaf_sizes: Sequence[int], sample_weight: Any = None) -> list[Self]:
+        """Grow a tree for each of some leaf sizes in one go.
+
+        Rows are put into bins once, and trees that split alike so far are counted once. Each tree is to the bit the
+        one that :meth:`fit` grows with that ``min_samples_leaf``.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for :meth:`fit`.
+        leaf_sizes : sequence of int
+            Values of ``min_samples_leaf``, in any order.
+
+        Returns
+        -------
+        list of HistogramTreeClassifier
+            Fitted, in the order of the leaf sizes.
+        """
+        sizes = sorted({_whole("min_samples_leaf", size) for size in leaf_sizes}, reverse=True)
+        base = clone(self)
+        learned = base._learned(X, y, sample_weight)
+        made = {}
+        for size, tree in zip(sizes, base._of_sizes(learned, sizes), strict=True):
+            made[size] = copy(base).set_params(min_samples_leaf=size)
+            made[size]._trees = together([tree])
+        return [made[size] for size in leaf_sizes]
 
 
 def _times_drawn(weight: np.ndarray, seed: int) -> np.ndarray:
-    """Return how often each row is among n draws with replacement, float64 (n,)."""
+    """Return how often each row is among n draws with replacement, int64 (n,)."""
     chances = np.cumsum(weight)
     at = np.random.default_rng(seed).random(len(weight)) * chances[-1]
     rows = np.minimum(np.searchsorted(chances, at, side="right"), len(weight) - 1)
-    return np.bincount(rows, minlength=len(weight)).astype(np.float64)
+    return np.bincount(rows, minlength=len(weight))
 
 
 def _whole(name: str, value: Any) -> int:

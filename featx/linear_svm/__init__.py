@@ -7,8 +7,8 @@ knows, with c_i the weight of row i:
 ``squared_hinge``  |w|^2/2 + b^2/2 + C sum c_i max(0, 1 - y_i f_i)^2    liblinear's LinearSVC (regularised intercept)
 ``hinge``          |w|^2/2         + C sum c_i max(0, 1 - y_i f_i)      libsvm's SVC(kernel="linear") (free intercept)
 
-The certificate is the relative duality gap, from margins that are computed anew in double precision. Knows numbers
-only: no folds, no files, no classes.
+The certificate is the relative duality gap, from margins that are computed anew in double precision. Matrices are
+numpy's, or tensors on a device of torch's. Knows numbers only: no folds, no files, no classes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from featx.linear_svm import hinge, squared_hinge
+from featx.linear_svm.places import taken
 from featx.linear_svm.products import ACCEPTED, DOUBLE_ROWS, MOST_ROWS, TOLERANCE, Products, Solutions, spans_of
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "scores",
     "solve",
     "spans_of",
+    "taken",
 ]
 
 _PATHS = {"squared_hinge": squared_hinge.path, "hinge": hinge.path}

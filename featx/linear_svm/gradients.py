@@ -32,9 +32,32 @@ class Systems(NamedTuple):
     start: np.ndarray
     missing: np.ndarray
 
+    def of(self, columns: np.ndarray) -> Systems:
+        """Return the systems of some columns."""
+        return Systems(*(part[:, columns] for part in self))
+
+
+class Goal(NamedTuple):
+    """What may be missing at the end in each column, measured in the inverse of the ridge; arrays of shape (p,).
+
+    Attributes
+    ----------
+    accuracy : numpy.ndarray of float64
+        As a share of ``ridge * solution``; its square bounds by which share of the loss a Newton step falls short.
+    enough : numpy.ndarray of float64
+        The square of what may be missing in any case: half of it is what it adds to the duality gap.
+    """
+
+    accuracy: np.ndarray
+    enough: np.ndarray
+
+    def of(self, columns: np.ndarray) -> Goal:
+        """Return the goal of some columns."""
+        return Goal(self.accuracy[columns], self.enough[columns])
+
 
 def solved(
-    systems: Systems, times: Callable[[np.ndarray], np.ndarray], *, near: Near, columns: np.ndarray, accuracy: float
+    systems: Systems, times: Callable[[np.ndarray], np.ndarray], *, near: Near, columns: np.ndarray, goal: Goal
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return by how much the solutions are away from the start, and the products times that, both of shape (n, p).
 
@@ -48,9 +71,8 @@ def solved(
         Solves systems near these.
     columns : numpy.ndarray of int
         What they are called there.
-    accuracy : float
-        What may be missing at the end, as a share of ``ridge * solution``, both measured in the inverse of the ridge.
-        There, the square of it bounds by which share of the loss a Newton step falls short.
+    goal : Goal
+        When to end.
     """
     held, ridge, start, missing = systems
     x, image, r = np.zeros_like(start), np.zeros_like(start), missing.copy()
@@ -58,8 +80,8 @@ def solved(
     ahead = near.solved(r, columns) * held
     p, along_r = ahead.astype(np.float64), _inner(r, ahead)
     for _ in range(MOST):
-        goal = accuracy**2 * _inner(start + x, ridge * (start + x))
-        live = np.flatnonzero((_inner(r, r / ridge) > goal) & (along_r > 0))
+        allowed = goal.accuracy**2 * _inner(start + x, ridge * (start + x))
+        live = np.flatnonzero((_inner(r, r / ridge) > np.maximum(allowed, goal.enough)) & (along_r > 0))
         if not len(live):
             break
         along, rows = p[:, live], held[:, live]

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from featx.linear_svm import interior_point
-from featx.linear_svm.products import Products, Solutions, solved
+from featx.linear_svm.places import solved
+from featx.linear_svm.products import Products, Solutions
 
 SETS = 40  # changes of the active sets at most
 STRIDES = (1, 3, 9)  # from one C to the next, where fewer lead nowhere

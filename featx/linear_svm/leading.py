@@ -12,9 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from featx.linear_svm.places import Device, Host
+
 RANK = 512  # directions at most
 WEAK = 0.3  # of the ridge: weaker directions are left to conjugate gradients
-OLD = 0.03  # share of the rows held that may have changed before a column's system is made anew
+OLD = 0.003  # share of the rows held that may have changed before a column's system is made anew
 
 
 class Leading(NamedTuple):
@@ -66,56 +68,62 @@ class Near:
         Of the products.
     ridge : numpy.ndarray of float, shape (n, p)
         Ridge of each row in each column, positive.
+    used : numpy.ndarray of bool, shape (n, p)
+        Rows that a column may come to hold.
+    place : Host or Device
+        Where the directions are held.
     """
 
-    def __init__(self, directions: Leading, ridge: np.ndarray) -> None:
-        self._along = directions.along
-        self._over = (1 / (ridge + directions.rest)).astype(np.float32)
+    def __init__(self, directions: Leading, ridge: np.ndarray, used: np.ndarray, *, place: Host | Device) -> None:
+        self._place, self._along = place, place.put(directions.along, np.float32)
+        self._over = np.where(used, 1 / (ridge + directions.rest), 0).astype(np.float32)
         counts = (directions.strength[:, None] * self._over.max(0) > WEAK).sum(0)
         self._counts = np.maximum(counts, 1)
         self._held = np.zeros(ridge.shape, dtype=bool)
         self._inner = [np.zeros((k, k)) for k in self._counts.tolist()]
-        self._inverse: list[np.ndarray] = [np.empty(0)] * ridge.shape[1]
+        self._factors: list[np.ndarray] = [np.empty(0)] * ridge.shape[1]
 
     def hold(self, held: np.ndarray, columns: np.ndarray) -> None:
         """Let some columns hold these rows, bool of shape (n, len(columns))."""
         for at, column in enumerate(columns.tolist()):
             new, old = held[:, at], self._held[:, column]
             changed = new != old
-            if self._inverse[column].size and changed.sum() <= OLD * new.sum():
+            if self._factors[column].size and changed.sum() <= OLD * new.sum():
                 continue
             if (old & changed).sum() > new.sum():
                 self._inner[column] = self._of(new, column)
             else:
                 self._inner[column] += self._of(new & changed, column) - self._of(old & changed, column)
             self._held[:, column] = new
-            self._inverse[column] = _inverse(self._inner[column])
+            self._factors[column] = _factor(self._inner[column])
 
     def solved(self, R: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Return the solutions of some columns, float32 of shape (n, len(columns)); R is 0 in rows not held."""
-        found = self._over[:, columns] * R.astype(np.float32)
-        scaled = np.where(self._held[:, columns], found, np.float32(0))
-        counts = self._counts[columns]
-        for k in np.unique(counts):
-            at = np.flatnonzero(counts == k)
-            inner = self._along[:, :k].T @ scaled[:, at]
-            turned = [self._inverse[column] @ one for column, one in zip(columns[at].tolist(), inner.T, strict=True)]
-            back = self._along[:, :k] @ np.stack(turned, axis=1)
-            found[:, at] -= np.where(self._held[:, columns[at]], self._over[:, columns[at]] * back, np.float32(0))
-        return found
+        from scipy.linalg.lapack import spotrs
+
+        over, held, counts = self._over[:, columns], self._held[:, columns], self._counts[columns]
+        along = self._along[:, : counts.max()]
+        found = over * R.astype(np.float32)
+        inner = self._place.get(along.T @ self._place.put(np.where(held, found, np.float32(0)), np.float32))
+        turned = np.zeros_like(inner)
+        for at, (column, k) in enumerate(zip(columns.tolist(), counts.tolist(), strict=True)):
+            turned[:k, at] = spotrs(self._factors[column], inner[:k, at])[0]
+        back = self._place.get(along @ self._place.put(turned, np.float32))
+        return found - np.where(held, over * back, np.float32(0))
 
     def _of(self, held: np.ndarray, column: int) -> np.ndarray:
         """Return the weighted squares of some rows' coordinates, float64 of shape (k, k)."""
         rows = np.flatnonzero(held)
-        part = self._along[rows, : self._counts[column]] * np.sqrt(self._over[rows, column])[:, None]
-        return (part.T @ part).astype(np.float64)
+        part = self._along[rows, : self._counts[column]]
+        part *= self._place.put(np.sqrt(self._over[rows, column])[:, None], np.float32)
+        return self._place.get(part.T @ part).astype(np.float64)
 
 
-def _inverse(inner: np.ndarray) -> np.ndarray:
-    """Return the inverse of a matrix of squares with 1 added on its diagonal, float32."""
-    from scipy.linalg.lapack import dpotri
+def _factor(inner: np.ndarray) -> np.ndarray:
+    """Return the factor of a matrix of squares with 1 added on its diagonal, float32."""
+    from scipy.linalg.lapack import dpotrf
 
     system = inner.copy()
-    system.flat[:: len(system) + 1] += 1
-    upper = np.triu(dpotri(np.linalg.cholesky(system).T, lower=0)[0])
-    return np.asarray((upper + np.triu(upper, 1).T).astype(np.float32))
+    lost = np.finfo(np.float32).eps * np.trace(inner)  # in single precision, where a ridge is small beside the rest
+    system.flat[:: len(system) + 1] += 1 + lost
+    return np.asarray(dpotrf(system.T, overwrite_a=True)[0].astype(np.float32))

@@ -22,8 +22,10 @@ from featx.training import checkpoint, history, sampling
 from featx.training.losses import Loss
 from featx.training.passes import Passes, passes_for
 from featx.training.settings import Settings
+from featx.training.shares import workers_for
 from featx.training.state import Learner, State
-from featx.training.stepping import OutOfMemory, memory_reused, memory_told, optimiser_for, seeded
+from featx.training.stepping import OutOfMemory, memory_reused, memory_told, optimiser_for, seeded, without_copies
+from featx.training.workers import Workers
 
 if TYPE_CHECKING:
     import torch
@@ -63,13 +65,16 @@ def learn(learner: Learner, settings: Settings, *, kept_in: Path, on_epoch: OnEp
     MemoryError
         Where not even a pass of two images fits.
     """
-    with memory_reused():
-        return _Loop(learner, settings, kept_in, on_epoch).run()
+    without_copies(learner.network)
+    with memory_reused(), workers_for(learner.device, images=settings.batch_size) as workers:
+        return _Loop(learner, settings, kept_in, workers=workers, on_epoch=on_epoch).run()
 
 
 class _Loop:
-    def __init__(self, learner: Learner, settings: Settings, kept_in: Path, on_epoch: OnEpoch | None) -> None:
-        self.learner, self.settings = learner, settings
+    def __init__(
+        self, learner: Learner, settings: Settings, kept_in: Path, *, workers: Workers, on_epoch: OnEpoch | None
+    ) -> None:
+        self.learner, self.settings, self.workers = learner, settings, workers
         self.network, self.kept_in, self.on_epoch = learner.network, kept_in, on_epoch
         self.lengths = [n for n in (settings.head_epochs, settings.epochs) if n]
         weigh = {"classes": learner.classes}
@@ -164,6 +169,7 @@ class _Loop:
                 self.learner,
                 self.frozen,
                 self.settings.augmentation,
+                workers=self.workers,
                 epochs=self.lengths[self.state.phase],
                 at_most=self.state.micro if self.state.micro < self.settings.batch_size else None,
             )

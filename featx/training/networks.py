@@ -28,7 +28,7 @@ from featx.training.splits import Sides, Work
 from featx.training.state import Learner
 
 OnEpoch = Callable[[str, dict[str, Any]], None]
-RULES = 2  # raised whenever a change here trains other weights from the same key
+RULES = 3  # raised whenever a change here trains other weights from the same key
 
 
 class Training(NamedTuple):

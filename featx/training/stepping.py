@@ -14,6 +14,7 @@ from featx.training.settings import Settings
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 MMAP_MAX, TRIM_THRESHOLD = -4, -1  # of glibc's mallopt
 MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
@@ -35,6 +36,18 @@ def optimiser_for(settings: Settings, groups: dict[str, list[Any]]) -> torch.opt
         return torch.optim.Adam(given, lr=settings.lr, fused=True)
     nesterov = settings.optimiser == "nesterov"
     return torch.optim.SGD(given, lr=settings.lr, momentum=settings.momentum, nesterov=nesterov, fused=True)
+
+
+def without_copies(network: nn.Module) -> None:
+    """Have functions keep what they came from, where working in place keeps a copy of it for the way back.
+
+    Of ReLU the result suffices, and it may go on in place.
+    """
+    from torch import nn
+
+    for module in network.modules():
+        if isinstance(module, (nn.Hardtanh, nn.Hardswish, nn.SiLU)):  # ReLU6 is a Hardtanh
+            module.inplace = False
 
 
 @contextmanager
