@@ -38,3 +38,15 @@ def real() -> Path:
 def tiny_demo(tmp_path_factory) -> Path:
     """The demo dataset with 126 images of 48 x 64 pixels. Read only: copy it to change it."""
     return demo.generate(tmp_path_factory.mktemp("data") / "tiny", images=126, size=(48, 64))
+
+
+@pytest.fixture(scope="module")
+def in_this_process():
+    """Extract in this process and draw no curves of trainings: their own tests do, and the time is theirs."""
+    from featx import extraction
+    from featx.training import history
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(extraction, "Child", extraction.Here)
+        patch.setattr(history, "curves", lambda *_, **__: {})
+        yield

@@ -8,7 +8,6 @@ import pytest
 from networks import dataset
 from studies import asked, toy
 
-from featx import extraction
 from featx import pipeline as study
 from featx.cache.places import Places
 from featx.errors import FeatxError, TrainingError, UnknownName, UsageError
@@ -18,16 +17,8 @@ from featx.pipeline.facts import Fact, facts_of
 from featx.pipeline.published import headed
 from featx.pipeline.tables import made
 from featx.pipeline.unfolding import unfold
-from featx.training import history
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _in_this_process():
-    """Extract in this process and draw no curves of trainings: their own tests do, and the time is theirs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(extraction, "Child", extraction.Here)
-        patch.setattr(history, "curves", lambda *_, **__: {})
-        yield
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from networks import dataset
 from pages import csv_behind
 from studies import asked, toy
 
-from featx import extraction
 from featx import pipeline as study
 from featx.cli import main
 from featx.errors import RunError, UsageError
@@ -27,16 +26,8 @@ from featx.report.protocol import protocol
 from featx.report.reading import read_run
 from featx.report.study import Study, read
 from featx.report.trainings import trainings
-from featx.training import history
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _in_this_process():
-    """Extract in this process and draw no curves of trainings: their own tests do, and the time is theirs."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(extraction, "Child", extraction.Here)
-        patch.setattr(history, "curves", lambda *_, **__: {})
-        yield
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
 @pytest.fixture(scope="module")
