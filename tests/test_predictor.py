@@ -160,6 +160,18 @@ def test_in_an_empty_folder_images_get_the_very_scores_of_the_refit(place, tmp_p
     assert {one.seen for one in found} == {True, False}  # the design left some diagnoses out
 
 
+def test_a_network_with_batch_norm_travels_whole(tmp_path, tiny_demo):
+    """Its counters of batches are numbers, not arrays, and must come out as they went in."""
+    cache, about = tmp_path / "cache", {**ABOUT, "backbone": "mobilenet_v3_small", "size": 32}
+    files = featx.extract(tiny_demo, cache=cache, **about).files
+    found = featx.compare(files, classifiers=["svm"], params=["C=1"], folds="kfold:2", cache=cache)
+    save_evaluated(tmp_path / "m.featx", found.run, found.questions, cache=cache, embed_weights=True)
+    predictor, features = Predictor.load(tmp_path / "m.featx"), read_features(files[0])
+    images = [features.dataset.root / sample.path for sample in features.dataset.samples]
+    got = predictor.predict(images, cache=tmp_path / "elsewhere", isolate=False)
+    assert np.array_equal([list(one.scores.values()) for one in got], predictor.scores(features.X))
+
+
 def test_a_network_that_was_trained_here_travels_with_what_it_has_seen(tmp_path):
     import networks
 

@@ -71,12 +71,12 @@ def write(
     from safetensors.numpy import save
 
     text = write_header({**header, "network": {**header["network"], "embedded": network is not None}})
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     kinds = {np.dtype(kind): name for name, kind in DTYPES.items()}
     told = read_header(text)
     check_shapes(told, {name: Shape(kinds[array.dtype], array.shape) for name, array in arrays.items()})
     check_values(told, arrays)
-    inside = {f"{NETWORK}{name}": np.ascontiguousarray(array) for name, array in (network or {}).items()}
+    inside = {f"{NETWORK}{name}": np.asarray(array, order="C") for name, array in (network or {}).items()}
     digest = digest_of(text, arrays)
     atomic.write_bytes(path, save({**arrays, **inside}, {MARK: text, "sha256": digest}))
     return digest
