@@ -11,13 +11,13 @@ import resource
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import h5py
 import numpy as np
+from memory import proportional, watched
 
 PEERS = Path(__file__).parent / "peers"
 QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -140,36 +140,8 @@ def peak(side: Side, work: Work, folder: Path) -> float:
     process = subprocess.Popen(
         side.command(work, folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=QUIET
     )
-    most, ended = 0.0, threading.Event()
-
-    def look() -> None:
-        nonlocal most
-        while not ended.wait(EVERY):
-            most = max(most, sum(map(_held, _family(process.pid))))
-
-    watcher = threading.Thread(target=look)
-    watcher.start()
-    code = process.wait()
-    ended.set()
-    watcher.join()
+    with watched(process.pid, proportional, every=EVERY) as largest:
+        code = process.wait()
     if code:
         raise SystemExit(f"{side.name} ended with {code}")
-    return most / 2**20
-
-
-def _family(pid: int) -> list[int]:
-    """Return a process and all that it started."""
-    try:
-        told = "".join(path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children"))
-    except OSError:
-        return []
-    return [pid, *(one for child in told.split() for one in _family(int(child)))]
-
-
-def _held(pid: int) -> int:
-    """Return the proportional share of memory of a process, in bytes; a process that has ended holds nothing."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+    return largest.bytes / 2**20

@@ -16,13 +16,13 @@ import argparse
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
+from memory import resident, watched
+
 LOOK = 0.1  # seconds between two looks
 PLAIN = {"tree": ["--param", "tree:min_samples_leaf=1"], "rf": ["--param", "rf:n_estimators=100"]}
 
@@ -37,42 +37,15 @@ class Cost(NamedTuple):
 
 def cost_of(command: Sequence[str], *, env: dict[str, str]) -> Cost:
     """Run a command to its end and measure it; SystemExit where it fails."""
-    start, most = time.perf_counter(), 0
+    start = time.perf_counter()
     with subprocess.Popen(command, env=env) as process:
-        ended = threading.Event()
-
-        def look() -> None:
-            nonlocal most
-            while not ended.wait(LOOK):
-                most = max(most, sum(map(_resident, _family(process.pid))))
-
-        watcher = threading.Thread(target=look)
-        watcher.start()
-        _, status, used = os.wait4(process.pid, 0)
-        ended.set()
-        watcher.join()
+        with watched(process.pid, resident, every=LOOK) as largest:
+            _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    most = max(most, used.ru_maxrss * 1024)  # what a look between two may have missed
+    most = max(largest.bytes, used.ru_maxrss * 1024)  # what a look between two may have missed
     return Cost(time.perf_counter() - start, used.ru_utime + used.ru_stime, most / 1e9)
-
-
-def _family(pid: int) -> Iterator[int]:
-    yield pid
-    try:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                yield from _family(int(child))
-    except OSError:  # it ended meanwhile
-        return
-
-
-def _resident(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
-    except (OSError, IndexError):
-        return 0
 
 
 def steps(asked: argparse.Namespace) -> Iterator[tuple[str, list[str]]]:

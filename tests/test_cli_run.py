@@ -10,17 +10,11 @@ from click.testing import CliRunner
 from networks import dataset
 from studies import TEXT
 
-from featx import extraction
 from featx.cli import main
-from featx.training import history
 
 ROOT = Path(__file__).parents[1]
 
-
-@pytest.fixture(autouse=True)
-def _in_this_process(monkeypatch):
-    monkeypatch.setattr(extraction, "Child", extraction.Here)
-    monkeypatch.setattr(history, "curves", lambda *_, **__: {})
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 
 @pytest.fixture(scope="module")

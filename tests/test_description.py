@@ -1,6 +1,5 @@
 """Words for a person."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,11 +12,6 @@ from featx.pipeline.tables import Made
 def test_columns_stand_under_each_other():
     lines = words.aligned([["name", "AUC"], ["a", ".9"], ["longer", ".123"]])
     assert lines == ["  name     AUC", "  a         .9", "  longer  .123"]
-
-
-@pytest.mark.parametrize(("value", "shown"), [(0.8125, ".812"), (0.0, ".000"), (1.0, "1.000"), (0.9999, "1.000")])
-def test_scores_have_three_figures(value, shown):
-    assert words.number(value) == shown
 
 
 def test_names_of_files_cannot_act_on_the_terminal():

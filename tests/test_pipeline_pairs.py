@@ -11,10 +11,12 @@ from networks import dataset
 from scipy import stats
 from studies import asked
 
-from featx import extraction, significance
 from featx import pipeline as study
+from featx import significance
 from featx.errors import UnknownName
 from featx.pipeline import pairs, reading
+
+pytestmark = pytest.mark.usefixtures("in_this_process")
 
 TEXT = """
 name: toy
@@ -31,13 +33,6 @@ experiments:
 pairs:
   - {id: differences, title: Differences, notes: [a note]}
 """
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _in_this_process():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(extraction, "Child", extraction.Here)
-        yield
 
 
 @pytest.fixture(scope="module")

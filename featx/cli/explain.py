@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from featx.cli.options import cache_option, choice, quiet_options, together
-from featx.cli.predict import loaded, trust_options
+from featx.cli.predict import loaded, network_options, trust_options
 from featx.cli.talk import progress
 from featx.errors import UsageError
 
@@ -69,10 +69,7 @@ method_options = together(
     help="A page (.html) or a picture (.png), with the numbers as .csv beside; or a folder for all of them.",
 )
 @method_options
-@click.option("--weights", metavar="imagenet|random[:SEED]|FILE", help="The network's weights [found by their digest].")
-@click.option("--batch-size", type=click.IntRange(1, 4096), help="Images in a forward pass [16; 256 on a GPU].")
-@choice("--device", "auto", "cpu", "cuda", default="auto", text="auto takes a GPU where there is one.")
-@choice("--runtime", "auto", "torch", "openvino", default="auto", text="What runs the network.")
+@network_options
 @trust_options
 @cache_option
 @quiet_options

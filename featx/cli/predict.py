@@ -12,6 +12,14 @@ from featx.cli.options import cache_option, choice, quiet_options, together
 from featx.cli.talk import progress
 from featx.errors import UsageError
 
+network_options = together(
+    click.option(
+        "--weights", metavar="imagenet|random[:SEED]|FILE", help="The network's weights [found by their digest]."
+    ),
+    click.option("--batch-size", type=click.IntRange(1, 4096), help="Images in a forward pass [16; 256 on a GPU]."),
+    choice("--device", "auto", "cpu", "cuda", default="auto", text="auto takes a GPU where there is one."),
+    choice("--runtime", "auto", "torch", "openvino", default="auto", text="What runs the network."),
+)
 trust_options = together(
     click.option("--unsafe-pickle", is_flag=True, help="Load a pickle, which can run any code; with --sha256 only."),
     click.option("--sha256", metavar="HEX", help="Of the very pickle that you trust."),
@@ -26,10 +34,7 @@ trust_options = together(
 @click.option("--unit-column", help="Its column of what a prediction is for, such as lesion_id.")
 @click.option("--watch", type=click.Path(path_type=Path), help="Predict what arrives in a folder, until Ctrl-C.")
 @click.option("--every", type=click.FloatRange(min=0.05), default=2.0, show_default=True, help="Seconds between looks.")
-@click.option("--weights", metavar="imagenet|random[:SEED]|FILE", help="The network's weights [found by their digest].")
-@click.option("--batch-size", type=click.IntRange(1, 4096), help="Images in a forward pass [16; 256 on a GPU].")
-@choice("--device", "auto", "cpu", "cuda", default="auto", text="auto takes a GPU where there is one.")
-@choice("--runtime", "auto", "torch", "openvino", default="auto", text="What runs the network.")
+@network_options
 @trust_options
 @cache_option
 @quiet_options

@@ -14,8 +14,9 @@ from featx.comparison.sanity import sanity_told
 from featx.comparison.tables import winners_told
 from featx.datasets import SYNTHETIC
 from featx.description.clinic import clinic_told
-from featx.description.words import BESIDE, SHORT, aligned, number, probability, signed
+from featx.description.words import BESIDE, SHORT, aligned
 from featx.metrics import main_metric
+from featx.numerals import number, probability, signed
 from featx.significance import Interval
 
 PAIRS = 6  # differences shown of a design without --verbose

@@ -7,7 +7,8 @@ from collections import Counter
 
 from featx.audit import Audit
 from featx.datasets import ADAPTERS
-from featx.description.words import aligned, dataset_line, number, shown_name
+from featx.description.words import aligned, dataset_line, shown_name
+from featx.numerals import number
 
 
 def of_adapters() -> str:

@@ -7,8 +7,9 @@ from collections import Counter
 from featx import evaluation, significance
 from featx.classifiers import CLASSIFIERS
 from featx.datasets import SYNTHETIC
-from featx.description.words import BESIDE, SHORT, aligned, dataset_line, number, probability, signed
+from featx.description.words import BESIDE, SHORT, aligned, dataset_line
 from featx.metrics import main_metric
+from featx.numerals import number, probability, signed
 
 
 def evaluation_told(found: evaluation.Evaluation, *, verbose: bool = False) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featx.cache import sets
-from featx.description.words import aligned, dataset_line, number
+from featx.description.words import aligned, dataset_line
+from featx.numerals import number
 
 if TYPE_CHECKING:
     from featx.training import Finetuned

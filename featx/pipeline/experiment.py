@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import Field, create_model, field_validator, model_validator
+from pydantic import AfterValidator, Field, create_model, field_validator, model_validator
 
 from featx import augment
 from featx.backbones import BACKBONES
@@ -22,6 +22,8 @@ from featx.training.settings import Settings
 
 ALL = "all"  # folds that leave nothing out: weights to start from on other data
 ARGMAX, LOGITS = "argmax", "logits"
+Backbone = Annotated[str, AfterValidator(lambda name: on_shelf(BACKBONES, name))]
+Classifiers = Annotated[tuple[str, ...], AfterValidator(lambda names: tuple(on_shelf(CLASSIFIERS, n) for n in names))]
 _ELSEWHERE = ("augmentation", "seed")  # said by ``augment``, and by the pipeline's seed
 _HINTS = get_type_hints(Settings)
 _GIVEN: dict[str, Any] = {
@@ -86,7 +88,7 @@ class Experiment(Part):
     id: str = Field(pattern=r"^[\w.+-]+$")
     title: str
     data: str = Field(default="main", description="a name of `datasets`")
-    backbone: str
+    backbone: Backbone
     weights: str = Field(default="imagenet", pattern=r"^(imagenet|random(:\d+)?)$")
     start: str | None = Field(default=None, alias="from", description="another experiment, whose folds are `all`")
     layers: tuple[str, ...] = ("penultimate",)
@@ -97,7 +99,7 @@ class Experiment(Part):
     folds: str = "5x2"
     draws: int = Field(default=1, ge=1, le=100, description="plans of folds drawn, with seeds one after the other")
     designs: tuple[str, ...] | None = Field(default=None, description="those of the pipeline by default")
-    classifiers: tuple[str, ...] = ("svm",)
+    classifiers: Classifiers = ("svm",)
     scale: Literal["l2", "standard", "none"] | None = None
     inner: Literal["kfold", "shuffle10"] = "kfold"
     params: tuple[str, ...] = ()
@@ -116,16 +118,6 @@ class Experiment(Part):
         if not isinstance(products, (list, tuple)) or not all(isinstance(one, dict) for one in products):
             raise ValueError("a map from axes to lists of values is expected, or a list of such maps")
         return [{axis: _points(axis, points) for axis, points in one.items()} for one in products]
-
-    @field_validator("backbone")
-    @classmethod
-    def _known_backbone(cls, name: str) -> str:
-        return on_shelf(BACKBONES, name)
-
-    @field_validator("classifiers")
-    @classmethod
-    def _known_classifiers(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(on_shelf(CLASSIFIERS, name) for name in names)
 
     @model_validator(mode="after")
     def _agrees(self) -> Experiment:

@@ -16,6 +16,7 @@ import numpy as np
 
 from featx import significance
 from featx.errors import UnknownName
+from featx.numerals import probability, signed
 from featx.pipeline.calls import DIVERGED
 from featx.pipeline.measures import MAIN
 from featx.pipeline.plan import Asking, Plan
@@ -185,13 +186,13 @@ def _row(
     ends = [(pairs.between, one.dims[pairs.between]) for one in (first, second)]
     metric = Metric(name=MAIN, title="AUC")
     keys = [title_of(key, word, (metric,), plan) if key == "design" else word for key, word in (*rest, *ends)]
-    interval = "" if test.low is None or test.high is None else f"{_signed(test.low)} to {_signed(test.high)}"
+    interval = "" if test.low is None or test.high is None else f"{signed(test.low)} to {signed(test.high)}"
     return (
         *((key, key) for key in keys),
-        (_signed(test.difference), test.difference),
+        (signed(test.difference), test.difference),
         (interval, interval),
-        (_probability(test.p), test.p),
-        (_probability(holm), holm),
+        (probability(test.p), test.p),
+        (probability(holm), holm),
         (test.test, test.test),
     )
 
@@ -227,11 +228,3 @@ def _fixed(keys: Sequence[str], used: Sequence[int], rows: Sequence[tuple[tuple[
     """Return what all pairs have in common."""
     told = [f"{keys[at]} {rows[0][at][0]}" for at in range(len(keys)) if at not in used and rows[0][at][0]]
     return [f"all of {', '.join(told)}"] if told else []
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("0.", ".", 1)
-
-
-def _probability(value: float) -> str:
-    return "< .001" if value < 0.001 else f"{value:.3f}".replace("0.", ".", 1)

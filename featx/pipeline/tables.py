@@ -211,8 +211,8 @@ def _below(
                 body.append([*_labels(table, plan, row), (source, source), *cells])
     if table.summary:
         numbers = [[_at(grid, row, c).values.get(HERE) for row in rows] for c in columns]
-        body.append([*_summary(len(table.rows), numbers, table.decimals)[: len(table.rows)], (HERE, HERE),
-                     *_summary(len(table.rows), numbers, table.decimals)[len(table.rows) :]])  # fmt: skip
+        summary = _summary(len(table.rows), numbers, table.decimals)
+        body.append([*summary[: len(table.rows)], (HERE, HERE), *summary[len(table.rows) :]])
     heads = [title_of(table.columns, one, table.metrics, plan) for one in columns]
     return [*map(_key_title, table.rows), "from", *heads], len(table.rows) + 1, body
 

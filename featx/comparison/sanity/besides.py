@@ -10,11 +10,10 @@ from featx import shortcuts
 from featx.classifiers import CLASSIFIERS
 from featx.comparison.question import Question
 from featx.comparison.sanity.asked import Asked, metric_of
-from featx.comparison.sanity.row import Sanity
+from featx.comparison.sanity.row import CHANCE, Sanity
 from featx.errors import DataError, SplitError
 from featx.fingerprints import remembered
 
-CHANCE = 0.5
 BESIDE = {"age, sex, site": "metadata", "source": "metadata", "file": "file properties"}
 
 

@@ -13,7 +13,7 @@ from featx.classifiers import Classifier
 from featx.comparison.cells import Cell, by_unit
 from featx.comparison.question import Question
 from featx.comparison.sanity.asked import Asked
-from featx.comparison.sanity.row import Sanity
+from featx.comparison.sanity.row import CHANCE, Sanity
 from featx.errors import SplitError
 from featx.folds import Split
 from featx.metrics import ranking_score
@@ -22,7 +22,6 @@ ATTEMPTS = 100  # drawings of a permutation that leaves each class on both sides
 COLUMNS = 101  # labellings that are solved as one family: more in one spare copies of the matrix, fewer fill more cores
 TOLERATED = 0.99  # of honest runs have .5 within the mean's own error; one in a hundred is told amber
 SURE = 0.9999  # of honest runs: beyond, something leaks
-CHANCE = 0.5
 LINEAR = ("squared_hinge", "hinge")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+CHANCE = 0.5  # AUC where nothing is known
+
 
 class Sanity(NamedTuple):
     """One check.

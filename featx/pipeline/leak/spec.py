@@ -7,11 +7,9 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from featx.backbones import BACKBONES
-from featx.classifiers import CLASSIFIERS
 from featx.errors import UsageError
 from featx.pipeline.base import Part, on_shelf, with_value
-from featx.pipeline.experiment import ARGMAX, Train, Transform
+from featx.pipeline.experiment import ARGMAX, Backbone, Classifiers, Train, Transform
 from featx.pipeline.leak.protocols import PROTOCOLS
 
 
@@ -23,12 +21,12 @@ class LeakSpec(Part):
     protocol: str = Field(description="whose leak: a name of featx.pipeline.leak.PROTOCOLS")
     data: str = Field("main", description="a name of `datasets`")
     design: str = Field(description="a design of the pipeline")
-    backbone: str
+    backbone: Backbone
     weights: str = Field("imagenet", pattern=r"^(imagenet|random(:\d+)?)$")
     layer: str = "penultimate"
     transform: Transform = Transform()
     train: Train | None = Field(None, description="how the network learns, for argmax")
-    classifiers: tuple[str, ...] = Field(("svm",), min_length=1)
+    classifiers: Classifiers = Field(("svm",), min_length=1)
     params: tuple[str, ...] = ()
     repeats: int = Field(20, ge=2, le=1000, description="hold-outs of each arm")
 
@@ -36,16 +34,6 @@ class LeakSpec(Part):
     @classmethod
     def _known_protocol(cls, name: str) -> str:
         return on_shelf(PROTOCOLS, name)
-
-    @field_validator("backbone")
-    @classmethod
-    def _known_backbone(cls, name: str) -> str:
-        return on_shelf(BACKBONES, name)
-
-    @field_validator("classifiers")
-    @classmethod
-    def _known_classifiers(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(on_shelf(CLASSIFIERS, name) for name in names)
 
     @model_validator(mode="after")
     def _agrees(self) -> LeakSpec:
