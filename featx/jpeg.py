@@ -1,8 +1,8 @@
-"""Large plain JPEGs by libjpeg-turbo's own interface (simplejpeg, where it is installed): Pillow's pixels, sooner.
+"""Plain JPEGs by libjpeg-turbo's own interface (simplejpeg, where it is installed): Pillow's pixels, sooner.
 
-They land in memory that is used again, and Pillow resizes them there without a copy: a gain in large images only.
-Whatever is small or not plain, or makes the decoder complain, is left to Pillow, which then says what is wrong with
-it. This file must never know orientation, resizing or any other kind of image.
+They land in memory that is used again, and are resized there without a copy. Whatever is not plain or makes the
+decoder complain is left to Pillow, which then says what is wrong with it. This file must never know orientation,
+resizing or any other kind of image.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import numpy as np
 from PIL import Image
 
 PLAIN = ("YCbCr", "Gray")  # eight bits as cameras store them; what Pillow would convert by a rule of its own is not
-LEAST = 4_000_000  # pixels; below, nothing was gained, and at 12 million a quarter to a third of the time
+LARGE = 4_000_000  # pixels from which on this is a gain whoever resizes them: at 12 million a quarter to a third
 KEPT = 64 * 2**20  # bytes that a thread keeps from one image to the next; a larger image gets memory of its own
 
 _kept = threading.local()
 
 
-def lent(data: bytes, *, width: int, height: int) -> Image.Image | None:
-    """Decode a large plain JPEG into memory that this thread's next call overwrites.
+def lent(data: bytes, *, width: int, height: int) -> np.ndarray | None:
+    """Decode a plain JPEG into memory that this thread's next call overwrites.
 
     Parameters
     ----------
@@ -34,21 +34,27 @@ def lent(data: bytes, *, width: int, height: int) -> Image.Image | None:
 
     Returns
     -------
-    PIL.Image.Image of mode RGBX or None
-        The pixels that Pillow decodes, not turned by any orientation; use it up before the next call. None where
-        simplejpeg is not installed, where the image is small or not plain, and where the decoder has so much as a
-        warning: then it is for Pillow to take or refuse.
+    numpy.ndarray of uint8, shape (height, width, 4), or None
+        The pixels that Pillow decodes and a fourth byte that says nothing, not turned by any orientation; use it up
+        before the next call. None where simplejpeg is not installed, where the image is not plain, and where the
+        decoder has so much as a warning: then it is for Pillow to take or refuse.
     """
-    decoder = _decoder() if width * height >= LEAST else None
+    decoder = _decoder()
     if decoder is None:
         return None
     try:
         found = decoder.decode_jpeg_header(data)
         if found[:2] != (height, width) or found[2] not in PLAIN:
             return None
-        pixels = decoder.decode_jpeg(data, "RGBX", buffer=_memory(width * height * 4))
+        pixels: np.ndarray = decoder.decode_jpeg(data, "RGBX", buffer=_memory(width * height * 4))
     except Exception:  # warnings and whatever else it raises: Pillow decides what can be forgiven, and says what not
         return None
+    return pixels
+
+
+def image_of(pixels: np.ndarray) -> Image.Image:
+    """Return lent pixels as an image of Pillow's of mode RGBX, in the same memory."""
+    height, width, _ = pixels.shape
     return Image.frombuffer("RGBX", (width, height), pixels, "raw", "RGBX", 0, 1)
 
 
