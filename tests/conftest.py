@@ -42,11 +42,22 @@ def tiny_demo(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def in_this_process():
-    """Extract in this process and draw no curves of trainings: their own tests do, and the time is theirs."""
+    """Extract and decode in here and draw no curves of trainings: their own tests do, and the time is theirs."""
     from featx import extraction
+    from featx.extraction import pictures
     from featx.training import history
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(extraction, "Child", extraction.Here)
+        patch.setattr(pictures, "Child", extraction.Here)
         patch.setattr(history, "curves", lambda *_, **__: {})
         yield
+
+
+@pytest.fixture
+def perilous(monkeypatch):
+    """Have the other process import what lets images be deadly, though no network of it is asked for."""
+    from featx.extraction import process
+
+    start = process.START.replace("import main; ", "import main; import perils; ")
+    monkeypatch.setattr(process, "START", start)

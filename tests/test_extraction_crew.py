@@ -146,13 +146,6 @@ def test_a_deadly_image_is_not_opened_again_until_it_changes(data, tmp_path, mon
 # files looked at without a network
 
 
-@pytest.fixture
-def perilous(monkeypatch):
-    """Have the other process import what lets images be deadly, though no network of it is asked for."""
-    start = process.START.replace("import main; ", "import main; import perils; ")
-    monkeypatch.setattr(process, "START", start)
-
-
 def test_files_are_looked_at_in_a_process_of_its_own_and_a_death_costs_one(data, tmp_path, perilous, monkeypatch):
     from featx.cache.places import Places
     from featx.datasets import open_dataset

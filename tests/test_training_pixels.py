@@ -9,6 +9,8 @@ import pytest
 from featx.images import NORMALISATIONS, Transform, normalisation
 from featx.training.pixels import Feed, decoded
 
+pytestmark = pytest.mark.usefixtures("in_this_process")
+
 
 @pytest.fixture
 def data(tiny_demo, tmp_path):

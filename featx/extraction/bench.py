@@ -15,7 +15,7 @@ from featx import fingerprints, images
 from featx.backbones.weights import load_network
 from featx.cache import OK
 from featx.errors import CacheMismatch, ConversionError, ImageError
-from featx.extraction.job import Done, Item, Job, Look, Opened, drawn, failure, record_of
+from featx.extraction.job import PIXELS, Done, Item, Job, Look, Opened, Picture, Task, drawn, failure, record_of
 from featx.provenance import processor
 from featx.runtime import OpenVINORuntime, Runtime, Stream, TorchRuntime
 from featx.runtime.conversion import Plan
@@ -114,18 +114,51 @@ class Looks:
         return Done(np.array([item.row for item in items], dtype=np.int64), np.stack(records), {}, 0, prints)
 
 
-def bench_for(job: Job | Look, *, streams: int) -> Bench | Looks:
+class Pictures:
+    """Image files decoded as for a network, whose pixels are what is wanted.
+
+    Parameters
+    ----------
+    job : Picture
+        Where they lie, and how they become squares.
+    """
+
+    opened = Opened({}, "", "", "")
+
+    def __init__(self, job: Picture) -> None:
+        self.job = job
+
+    def stream(self) -> None:
+        """Return what a thread needs of its own: nothing."""
+
+    def do(self, items: Sequence[Item], *, stream: None, mark: Callable[[int], None]) -> Done:
+        """Read and decode a batch, as :meth:`Bench.do`; what it leaves is pixels."""
+        pixels = np.zeros((len(items), self.job.transform.size, self.job.transform.size, 3), np.uint8)
+        records = []
+        for item, out in zip(items, pixels, strict=True):
+            mark(item.row)
+            records.append(pictured(self.job, item, out=out)[0])
+        rows = np.array([item.row for item in items], dtype=np.int64)
+        return Done(rows, np.stack(records), {PIXELS: pixels}, 0, {})
+
+
+Place = Bench | Looks | Pictures
+
+
+def bench_for(job: Task, *, streams: int) -> Place:
     """Return where a job is done."""
-    return Looks(job) if isinstance(job, Look) else Bench(job, streams=streams)
+    if isinstance(job, Job):
+        return Bench(job, streams=streams)
+    return Looks(job) if isinstance(job, Look) else Pictures(job)
 
 
-def decoded_alone(job: Job | Look, item: Item) -> None:
+def decoded_alone(job: Task, item: Item) -> None:
     """Decode one image as a batch would, for nothing but to see whether a process lives through it."""
     if isinstance(job, Look):
         looked_at(job, item)
         return
-    size = job.transform.size
-    load(job, item, out=np.empty((size, size, 3), np.uint8))
+    out = np.empty((job.transform.size, job.transform.size, 3), np.uint8)
+    (load if isinstance(job, Job) else pictured)(job, item, out=out)  # type: ignore[arg-type]
 
 
 def looked_at(job: Look, item: Item) -> tuple[np.ndarray, list[Any] | None]:
@@ -146,11 +179,17 @@ def load(job: Job, item: Item, *, out: np.ndarray) -> tuple[np.ndarray, list[Any
     if item.pixels is not None:
         out[...] = item.pixels
         return drawn(), None
+    record, source = pictured(job, item, out=out)
+    return record, fingerprints.row_of(source) if source else None
+
+
+def pictured(job: Job | Picture, item: Item, *, out: np.ndarray) -> tuple[np.ndarray, images.Source | None]:
+    """Decode an image into ``out``; return its record and what was read. One that fails leaves a reason and no more."""
     path, source = job.root / item.path, None
     try:
         source = images.read(path)
         job.transform.into(source.data, out)
-        return record_of(source), fingerprints.row_of(source)
+        return record_of(source), source
     except ImageError as error:
         return failure(path, str(error), source=source), None
 

@@ -21,8 +21,8 @@ from typing import Any
 from featx.backbones.weights import load_network
 from featx.errors import ComputeError
 from featx.extraction import wire
-from featx.extraction.bench import Bench, Looks, bench_for, decoded_alone
-from featx.extraction.job import Item, Job, Look
+from featx.extraction.bench import Place, bench_for, decoded_alone
+from featx.extraction.job import Item, Task
 from featx.extraction.process import NOT_HANDED
 
 SET_PDEATHSIG = 1  # of Linux's prctl
@@ -71,8 +71,8 @@ class Child:
     def __init__(self, replies: Connection, board: wire.Board, threads: int) -> None:
         self._replies, self._board = replies, board
         self._saying = threading.Lock()
-        self._batches: queue.SimpleQueue[tuple[Bench | Looks, int, Sequence[Item]]] = queue.SimpleQueue()
-        self._bench: Bench | Looks | None = None
+        self._batches: queue.SimpleQueue[tuple[Place, int, Sequence[Item]]] = queue.SimpleQueue()
+        self._bench: Place | None = None
         self._threads = [threading.Thread(target=self._serve, args=(number,), daemon=True) for number in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -93,14 +93,14 @@ class Child:
         _, facts = load_network(backbone, source, memo=memo)
         self._say("facts", asdict(facts))
 
-    def _open(self, job: Job | Look) -> None:
+    def _open(self, job: Task) -> None:
         self._bench = None  # before the next network comes into memory
         self._bench = bench_for(job, streams=len(self._threads))
         # torch stays in memory once it has converted a network, and is of no more use
         spent = "torch" in sys.modules and self._bench.opened.runtime.startswith("openvino")
         self._say("opened", {**self._bench.opened._asdict(), "spent": spent})
 
-    def _decode(self, job: Job | Look, item: Item) -> None:
+    def _decode(self, job: Task, item: Item) -> None:
         self._board.mark(0, item.row)  # no thread is at work while one image is looked at
         decoded_alone(job, item)
         self._board.mark(0, wire.IDLE)

@@ -20,8 +20,8 @@ from featx.backbones import Backbone
 from featx.backbones.weights import WeightsFacts, WeightsSource, load_network
 from featx.engine import cores
 from featx.errors import ComputeError, ImageError
-from featx.extraction.bench import Bench, Looks, bench_for
-from featx.extraction.job import Done, Item, Job, Look, Opened, failure
+from featx.extraction.bench import Place, bench_for
+from featx.extraction.job import Done, Item, Opened, Task, failure
 from featx.extraction.process import Died, Process
 
 Batch = Sequence[Item]
@@ -37,8 +37,8 @@ class Crew(Protocol):
         """Return what is known of weights, which are read for it."""
         ...
 
-    def open(self, job: Job | Look) -> Opened:
-        """Make a network ready, or what looks at files."""
+    def open(self, job: Task) -> Opened:
+        """Make a network ready, or what looks at files or decodes them."""
         ...
 
     def work(self, batches: Sequence[Batch]) -> Iterator[Done]:
@@ -49,7 +49,7 @@ class Crew(Protocol):
 class Here:
     """The calling process itself: for debuggers, and for networks that another process cannot import."""
 
-    _bench: Bench | Looks | None = None
+    _bench: Place | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -61,8 +61,8 @@ class Here:
         """Return what is known of weights, which are read for it."""
         return load_network(backbone, source, memo=memo)[1]
 
-    def open(self, job: Job | Look) -> Opened:
-        """Make a network ready, or what looks at files."""
+    def open(self, job: Task) -> Opened:
+        """Make a network ready, or what looks at files or decodes them."""
         self._bench = bench_for(job, streams=1)
         return self._bench.opened
 
@@ -90,7 +90,7 @@ class Child:
         self._surroundings = surroundings
         self._stopped = False
         self._process: Process | None = None
-        self._job: Job | Look | None = None
+        self._job: Task | None = None
         self._opened: Opened | None = None
         self._opened_in: Process | None = None
 
@@ -106,7 +106,7 @@ class Child:
             return load_network(backbone, source, memo=memo)[1]
         return WeightsFacts(**self._asked("learn", backbone, source, memo))
 
-    def open(self, job: Job | Look) -> Opened:
+    def open(self, job: Task) -> Opened:
         """Make ready what computes; a process that had to import torch to convert it gives way to one without."""
         if job != self._job or self._opened is None or self._opened_in is not self._process:
             self._job = job

@@ -18,6 +18,7 @@ from featx.backbones.weights import WeightsSource
 from featx.cache import OK, new_record
 
 FAILED = 2
+PIXELS = "pixels"  # what is made of a picture
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,25 @@ class Look:
     root: Path
 
 
+@dataclass(frozen=True)
+class Picture:
+    """What is wanted of image files as networks take them, without a network: their pixels.
+
+    Attributes
+    ----------
+    root : pathlib.Path
+        The folder that the images' paths start from.
+    transform : Transform
+        How an image becomes a square.
+    """
+
+    root: Path
+    transform: images.Transform
+
+
+Task = Job | Look | Picture
+
+
 class Item(NamedTuple):
     """A row to compute, and its image's path from the root, or its pixels as the network takes them."""
 
@@ -98,7 +118,8 @@ class Done(NamedTuple):
     records : numpy.ndarray of RECORD, shape (n,)
         The image that each came from, or why there are no features.
     features : dict of str to numpy.ndarray of float32, shape (n, D)
-        By layer, NaN where there are none; empty where no row has any.
+        By layer, NaN where there are none; empty where no row has any. Of a :class:`Picture`, ``PIXELS`` alone: uint8
+        of shape (n, s, s, 3), black where there are none.
     passes : int
         Forward passes.
     prints : dict of int to list

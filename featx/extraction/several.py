@@ -20,7 +20,7 @@ from featx.backbones.weights import WeightsFacts, WeightsSource
 from featx.engine import cores
 from featx.errors import ComputeError, UsageError
 from featx.extraction.crew import Batch, Child
-from featx.extraction.job import Done, Job, Look, Opened
+from featx.extraction.job import Done, Opened, Task
 
 CPU = "cpu"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -63,7 +63,7 @@ class Several:
         """Return what is known of weights, which the first process reads for it."""
         return self._children[0].learn(backbone, source, memo=memo)
 
-    def open(self, job: Job | Look) -> Opened:
+    def open(self, job: Task) -> Opened:
         """Make a network ready in each process: in the first alone, so that the others find it converted.
 
         Raises

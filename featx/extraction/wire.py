@@ -20,6 +20,7 @@ from featx.cache import RECORD
 from featx.extraction.job import Done
 
 IDLE = -1
+KINDS: dict[str, np.dtype[Any]] = {"f4": np.dtype(np.float32), "u1": np.dtype(np.uint8)}  # of features and of pixels
 
 
 class Reply(NamedTuple):
@@ -43,7 +44,7 @@ class Reply(NamedTuple):
 def send(pipe: Connection, what: str, about: dict[str, Any], done: Done | None = None) -> None:
     """Write a message."""
     parts = [done.rows, done.records, *done.features.values()] if done else []
-    shapes = {name: list(found.shape) for name, found in done.features.items()} if done else {}
+    shapes = {name: [found.dtype.str[1:], *found.shape] for name, found in done.features.items()} if done else {}
     more = {"passes": done.passes, "prints": list(done.prints.items())} if done else {}
     head = {"what": what, "about": about, "parts": len(parts), "features": shapes, **more}
     pipe.send_bytes(json.dumps(head).encode())
@@ -59,7 +60,8 @@ def receive(pipe: Connection) -> Reply:
     rows = np.frombuffer(pipe.recv_bytes(), np.int64)
     records = np.frombuffer(pipe.recv_bytes(), RECORD)
     features = {
-        name: np.frombuffer(pipe.recv_bytes(), np.float32).reshape(shape) for name, shape in head["features"].items()
+        name: np.frombuffer(pipe.recv_bytes(), KINDS[kind]).reshape(shape)
+        for name, (kind, *shape) in head["features"].items()
     }
     prints = {int(row): values for row, values in head["prints"]}
     return Reply(head["what"], head["about"], Done(rows, records, features, head["passes"], prints))

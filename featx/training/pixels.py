@@ -20,12 +20,11 @@ import xxhash
 
 from featx import atomic, images
 from featx.engine import OnProgress, cores
-from featx.errors import ImageError
+from featx.extraction import pictures
 from featx.images import Normalisation, Transform
 from featx.provenance import digest_json
 
 FORMAT = 1
-WINDOW = 64  # images in flight for each core
 
 
 class Examples(NamedTuple):
@@ -95,7 +94,9 @@ def decoded(
     name: str,
     on_progress: OnProgress | None = None,
 ) -> Pixels:
-    """Return the pixels of images: from the cache where they are unchanged, decoded on all cores where not.
+    """Return the pixels of images: from the cache where they are unchanged, decoded where not.
+
+    A process of its own decodes on all cores: an image that no decoder survives is one that failed.
 
     Parameters
     ----------
@@ -168,35 +169,17 @@ def _decode(
             old = np.memmap(file, dtype=np.uint8, mode="r", shape=values.shape)
             for row in set(range(len(paths))) - set(todo):
                 values[row] = old[row]
-        with ThreadPoolExecutor(cores()) as pool:
-            for begin in range(0, len(todo), step := WINDOW * cores()):
-                part = todo[begin : begin + step]
-                for row, (about, picture) in zip(
-                    part, pool.map(lambda r: _one(root / paths[r], transform), part), strict=True
-                ):
-                    values[row] = picture
-                    found[row] = about
-                if on_progress is not None:
-                    on_progress(begin + len(part), len(todo))
+        for done, one in enumerate(pictures.taken(root, paths, todo, transform), start=1):
+            values[one.row] = 0 if one.pixels is None else one.pixels
+            found[one.row] = _Row(one.size, one.mtime_ns, one.sha256, _hash(values[one.row]), one.reason)
+            if on_progress is not None:
+                on_progress(done, len(todo))
         values.flush()
         os.replace(fresh, file)
     finally:
         fresh.unlink(missing_ok=True)
     atomic.write_text(_index(file), json.dumps({"format": FORMAT, "rows": found}))
     return found
-
-
-def _one(path: Path, transform: Transform) -> tuple[_Row, np.ndarray]:
-    blank = np.zeros((transform.size, transform.size, 3), dtype=np.uint8)
-    stat = images.stat_of(path) or images.Stat(0, 0)
-    sha256 = ""
-    try:
-        source = images.read(path)
-        stat, sha256 = source.stat, source.sha256
-        picture = transform(source.data)
-        return _Row(*stat, sha256, _hash(picture), ""), picture
-    except ImageError as error:
-        return _Row(*stat, sha256, _hash(blank), str(error)), blank
 
 
 class Feed:
