@@ -6,7 +6,8 @@ is the same in seconds of processors, which other work on the machine changes le
 the rounds counts, and ``nan`` stands where noise was larger than the difference. The compiled network of an earlier run
 is there, features are not. Prints Markdown, like for like first.
 
-    python benchmarks/extract.py [--quick] [--only ROW ...] [--rounds 2] [--folder DIR] [--thingsvision PYTHON]
+    python benchmarks/extract.py [--quick] [--images N] [--only ROW ...] [--rounds 2] [--folder DIR]
+        [--thingsvision PYTHON]
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="96 small and 12 large images instead of 400 and 40")
     parser.add_argument("--only", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--rounds", type=int, help="how often each side runs [2; 1 with --quick]")
+    parser.add_argument("--images", type=int, help="small images [400; 96 with --quick]")
     parser.add_argument("--runtime", default="auto", help="of featx [auto]")
     parser.add_argument("--folder", type=Path, help="where images and weights are made and kept [a temporary one]")
     parser.add_argument("--thingsvision", metavar="PYTHON", help="the interpreter of an environment that has it")
@@ -72,6 +74,7 @@ def main() -> None:
         root = (given.folder or Path(temporary)).resolve()
         root.mkdir(parents=True, exist_ok=True)
         small, large = (96, 12) if given.quick else (400, 40)
+        small = given.images or small
         rounds = given.rounds or (1 if given.quick else 2)
         setting = Setting(root, small, large, rounds, given.runtime, given.thingsvision)
         print(f"{machine()}, {small} JPEGs of 600 x 450, {large} of 4000 x 3000, rounds: {rounds}\n")

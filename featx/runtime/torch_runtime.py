@@ -266,5 +266,5 @@ def pick_device(name: str) -> str:
     refuse_unknown("device", name, DEVICES)
     there = torch.cuda.is_available()
     if name == "cuda" and not there:
-        raise UsageError("a GPU was asked for, but torch finds no GPU here; take --device cpu or auto, or ask featx doctor")
+        raise UsageError("a GPU was asked for, but torch finds no GPU here; take --device cpu, or see featx doctor")
     return "cuda" if there and name in ("auto", "cuda") else "cpu"
