@@ -65,7 +65,7 @@ class Shared:
 
     def __init__(self, X: np.ndarray, *, scale: str) -> None:
         precision = np.float64 if len(X) <= 2 * DOUBLE_ROWS else np.float32
-        self.X = scaled(X.astype(precision), X[:0].astype(precision), scale=scale)[0]
+        self.X = scaled(X.astype(precision, copy=False), X[:0].astype(precision), scale=scale)[0]
         self.matrix = self.X @ self.X.T if len(X) <= MOST_ROWS else None
 
     def among(self, rows: np.ndarray, *, extra: float) -> Products:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from featx.classifiers.kind import Classifier
 
 SCALES = ("l2", "standard", "none")
+TOGETHER = 64  # rows made of unit length at a time
 
 
 def scale_of(classifier: Classifier, scale: str | None, X: np.ndarray) -> str:
@@ -35,8 +36,12 @@ def in_span(X: np.ndarray, X_test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _unit_rows(X: np.ndarray) -> np.ndarray:
-    norm = np.linalg.norm(X, axis=1, keepdims=True)
-    return X / np.where(norm == 0, 1.0, norm)
+    found = np.empty(X.shape, dtype=X.dtype if X.dtype.kind == "f" else np.float64)
+    for start in range(0, len(X), TOGETHER):  # so that squares stay in cache, and need no memory for all rows
+        rows = X[start : start + TOGETHER]
+        norm = np.linalg.norm(rows, axis=1, keepdims=True)
+        np.divide(rows, np.where(norm == 0, 1.0, norm), out=found[start : start + TOGETHER])
+    return found
 
 
 def scaled(X: np.ndarray, X_test: np.ndarray, *, scale: str) -> tuple[np.ndarray, np.ndarray]:
