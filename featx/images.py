@@ -6,6 +6,7 @@ how a runtime turns it into what the weights expect.
 
 from __future__ import annotations
 
+import functools
 import io
 import os
 import stat
@@ -157,30 +158,36 @@ class Transform:
         ImageError
             Where the bytes are no image that can be used, with the reason.
         """
-        _opened(data, lambda image: self._take(image, data, out))
+        resize = _opened(data, lambda image: self._decoded(image, data))
+        resize(out)  # outside of what is the image's fault
 
-    def _take(self, image: Image.Image, data: bytes, out: np.ndarray) -> None:
-        """Decode and resize an image that is open: the fastest way that ends in the same pixels."""
+    def _decoded(self, image: Image.Image, data: bytes) -> Callable[[np.ndarray], None]:
+        """Decode an image that is open, and return what resizes it: the fastest way that ends in the same pixels."""
         from featx import jpeg
 
         if self.trim:
-            self._resize(trim_border(_upright_rgb(image)), out)
-            return
-        loops = self._loops(image.width * image.height)
-        pixels = _lent(image, data, small=loops is not None)
+            whole = _upright_rgb(image)
+            return lambda out: self._resize(trim_border(whole), out)
+        loops = self._loops(image)
+        pixels = _lent(image, data) if loops is not None or image.width * image.height >= jpeg.LARGE else None
         if pixels is None:
-            self._resize(_upright_rgb(image), out)
-            return
+            return functools.partial(self._resize, _upright_rgb(image))
         turned, box = _orientation(image), self._box(image.width, image.height)
-        if turned != 1 or loops is None or not loops.resize(pixels, out, box=box):
-            self._resize(_upright(jpeg.image_of(pixels), turned), out)
 
-    def _loops(self, pixels: int) -> ModuleType | None:
-        """Return what resizes most images sooner than Pillow, where there is such a thing and it pays by now."""
-        from featx import resampling
+        def resize(out: np.ndarray) -> None:
+            if turned != 1 or loops is None or not loops.resize(pixels, out, box=box):
+                self._resize(_upright(jpeg.image_of(pixels), turned), out)
 
-        usual = self.antialias and self.interpolation == "bilinear"
-        return resampling.loops_after(pixels) if usual else None
+        return resize
+
+    def _loops(self, image: Image.Image) -> ModuleType | None:
+        """Return what resizes such an image sooner than Pillow, where there is such a thing and it pays by now."""
+        from featx import jpeg, resampling
+
+        usual = self.antialias and self.interpolation == "bilinear" and image.width >= image.height
+        if not usual or not _plain_jpeg(image) or not jpeg.installed():
+            return None
+        return resampling.loops_after(image.width * image.height)
 
     def _resize(self, image: Image.Image, out: np.ndarray) -> None:
         from PIL import Image
@@ -339,14 +346,15 @@ def _refuse_unread(image: Image.Image) -> None:
         raise ImageError("too_many_pixels", f"{image.width} x {image.height}, limit {MAX_PIXELS}")
 
 
-def _lent(image: Image.Image, data: bytes, *, small: bool) -> np.ndarray | None:
+def _plain_jpeg(image: Image.Image) -> bool:
+    return image.format == "JPEG" and image.mode in ("L", "RGB")
+
+
+def _lent(image: Image.Image, data: bytes) -> np.ndarray | None:
     """Return the pixels of an open JPEG, lent until this thread's next call; None where Pillow is to decode it."""
     from featx import jpeg
 
-    plain = image.format == "JPEG" and image.mode in ("L", "RGB")
-    if not plain or not (small or image.width * image.height >= jpeg.LARGE):
-        return None
-    return jpeg.lent(data, width=image.width, height=image.height)
+    return jpeg.lent(data, width=image.width, height=image.height) if _plain_jpeg(image) else None
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:

@@ -52,6 +52,11 @@ def lent(data: bytes, *, width: int, height: int) -> np.ndarray | None:
     return pixels
 
 
+def installed() -> bool:
+    """Return whether there is what decodes sooner than Pillow."""
+    return _decoder() is not None
+
+
 def image_of(pixels: np.ndarray) -> Image.Image:
     """Return lent pixels as an image of Pillow's of mode RGBX, in the same memory."""
     height, width, _ = pixels.shape

@@ -287,7 +287,7 @@ def test_messages_come_back_as_they_were():
 
     near, far = multiprocessing.Pipe()
     rows = np.array([4, 1])
-    record = np.stack([crews.failure(Path("nowhere"), "truncated: at 7")] * 2)
+    record = np.stack([crews.failure(None, "truncated: at 7")] * 2)
     features = {"b": np.arange(6, dtype=np.float32).reshape(2, 3), "a": np.zeros((2, 0), np.float32)}
     wire.send(far, "done", {"number": 3}, Done(rows, record, features, 1, {4: ["x", 1]}))
     reply = wire.receive(near)

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from featx import images
 from featx.extraction import pictures, process
 from featx.extraction.crew import Here
 from featx.images import Transform
@@ -80,7 +81,55 @@ def test_a_training_outlives_images_that_no_decoder_survives(data, tmp_path, mon
     np.testing.assert_array_equal(found.values, expected)
     assert told[-1] == (40, 40) and found.decoded == 40
     again = decoded(folder, paths, SHRINK, folder=tmp_path, name="tiny")
-    assert (again.decoded, again.failed) == (0, found.failed)
+    assert (again.decoded, again.failed) == (1, found.failed)  # a disk may answer by now
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_what_may_have_passed_is_tried_again(data, tmp_path, monkeypatch):
+    folder, paths = data
+    reasons = {
+        3: "timeout: not decoded in 60 seconds",
+        5: "decoder_crash: SIGSEGV",
+        7: "unreadable: no right",
+        9: "truncated",
+    }
+    real = pictures.taken
+
+    def failing(*given, **more):
+        for one in real(*given, **more):
+            yield one._replace(reason=reasons[one.row], pixels=None) if one.row in reasons else one
+
+    def read():
+        return decoded(folder, paths, SHRINK, folder=tmp_path, name="tiny")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, "taken", failing)
+        assert set(read().failed) == {paths[row] for row in reasons}
+    found = read()
+    assert (found.decoded, set(found.failed)) == (2, {paths[5], paths[9]})
+    monkeypatch.setattr("featx.training.pixels.versions", lambda _: {"pillow": "another"})
+    found = read()
+    assert (found.decoded, set(found.failed)) == (1, {paths[9]})
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_file_that_is_completed_while_it_fails_is_read_again(data, tmp_path, monkeypatch):
+    folder, paths = data
+    whole, read = (folder / paths[2]).read_bytes(), images.read
+    (folder / paths[2]).write_bytes(b"")
+
+    def then_complete(path):
+        try:
+            return read(path)
+        finally:
+            if path == folder / paths[2]:
+                path.write_bytes(whole)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "read", then_complete)
+        assert set(decoded(folder, paths, SHRINK, folder=tmp_path, name="tiny").failed) == {paths[2]}
+    found = decoded(folder, paths, SHRINK, folder=tmp_path, name="tiny")
+    assert (found.decoded, found.failed) == (1, {})
 
 
 def test_no_process_is_started_where_nothing_is_to_be_decoded(data, tmp_path, monkeypatch):

@@ -27,6 +27,12 @@ def as_at_the_start(monkeypatch):
     monkeypatch.setattr(resampling, "_loops", None)
 
 
+def jpeg_of(pixels, suffix="JPEG"):
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels[..., :3])).save(stream, suffix)
+    return stream.getvalue()
+
+
 def by_pillow(pixels, size, box):
     return np.asarray(Image.fromarray(pixels[..., :3]).resize((size, size), Image.Resampling.BILINEAR, box=box))
 
@@ -101,15 +107,45 @@ def test_a_pillow_that_resizes_otherwise_keeps_its_own_way(monkeypatch):
     assert resampling._ready() is None
 
 
-@pytest.mark.parametrize("error", [ImportError("no numba"), RuntimeError("cannot cache function: no locator")])
+@pytest.mark.parametrize(
+    "error",
+    [ImportError("no numba"), RuntimeError("no locator"), EOFError("a damaged cache"), OSError(28, "disk full")],
+)
 def test_where_it_cannot_be_had_pillow_resizes(monkeypatch, error):
     def fail(_):
         raise error
 
+    jpeg.installed()  # what it found is remembered
     monkeypatch.setattr(resampling, "PAYS", 1)
     monkeypatch.setattr(importlib, "import_module", fail)
     assert resampling.loops_after(10) is None
-    assert resampling.loops_after(10) is None
+    assert Transform(20)(jpeg_of(NOISE)).shape == (20, 20, 3)
+
+
+@pytest.mark.parametrize("error", [ValueError("a fault of the loops"), MemoryError("for a moment")])
+def test_what_fails_in_resizing_is_not_the_images_fault(monkeypatch, error):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(resampling, "PAYS", 1)
+    assert resampling.loops_after(1) is loops
+    monkeypatch.setattr(loops, "resize", fail)
+    monkeypatch.setattr(jpeg, "lent", lambda *_, **__: NOISE)
+    monkeypatch.setattr(jpeg, "installed", lambda: True)
+    with pytest.raises(type(error), match=str(error)):
+        Transform(20)(jpeg_of(NOISE))
+
+
+@pytest.mark.parametrize(("suffix", "pixels"), [("PNG", NOISE), ("JPEG", NOISE.transpose(1, 0, 2))])
+def test_what_the_loops_do_not_serve_is_not_counted(suffix, pixels):
+    Transform(20)(jpeg_of(pixels, suffix))
+    assert resampling._seen == 0
+
+
+def test_without_the_decoder_the_loops_are_not_made_ready(monkeypatch):
+    monkeypatch.setattr(jpeg, "_decoder", lambda: None)
+    Transform(20)(jpeg_of(NOISE))
+    assert resampling._seen == 0
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6])
@@ -139,9 +175,7 @@ def test_a_small_jpeg_is_lent_and_shrunk_in_loops_once_that_pays(monkeypatch):
     shrink = loops.resize
     assert resampling.loops_after(1) is loops
     monkeypatch.setattr(loops, "resize", lambda *given, **more: calls.append(1) or shrink(*given, **more))
-    stream = io.BytesIO()
-    Image.fromarray(NOISE[..., :3]).save(stream, "JPEG")
-    Transform(20)(stream.getvalue())
+    Transform(20)(jpeg_of(NOISE))
     assert len(calls) == 1
 
 

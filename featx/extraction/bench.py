@@ -164,11 +164,12 @@ def decoded_alone(job: Task, item: Item) -> None:
 def looked_at(job: Look, item: Item) -> tuple[np.ndarray, list[Any] | None]:
     """Return the record of an image and its fingerprint; one that fails has a reason instead."""
     path, source = job.root / item.path, None
+    before = images.stat_of(path)
     try:
         source = images.read(path)
         return record_of(source), fingerprints.row_or_refusal(source)
     except ImageError as error:
-        return failure(path, str(error), source=source), None
+        return failure(before, str(error), source=source), None
 
 
 def load(job: Job, item: Item, *, out: np.ndarray) -> tuple[np.ndarray, list[Any] | None]:
@@ -186,12 +187,13 @@ def load(job: Job, item: Item, *, out: np.ndarray) -> tuple[np.ndarray, list[Any
 def pictured(job: Job | Picture, item: Item, *, out: np.ndarray) -> tuple[np.ndarray, images.Source | None]:
     """Decode an image into ``out``; return its record and what was read. One that fails leaves a reason and no more."""
     path, source = job.root / item.path, None
+    before = images.stat_of(path)
     try:
         source = images.read(path)
         job.transform.into(source.data, out)
         return record_of(source), source
     except ImageError as error:
-        return failure(path, str(error), source=source), None
+        return failure(before, str(error), source=source), None
 
 
 def _hardware(device: str) -> str:

@@ -264,7 +264,8 @@ class Child:
 
 def _unread(path: Path, reason: str) -> np.ndarray:
     """Return the record of an image that no process survives."""
+    before = images.stat_of(path)
     try:
-        return failure(path, reason, source=images.read(path))
+        return failure(before, reason, source=images.read(path))
     except ImageError:
-        return failure(path, reason)
+        return failure(before, reason)

@@ -149,8 +149,11 @@ def record_of(source: images.Source) -> np.ndarray:
     return new_record(status=OK, size=source.stat.size, mtime_ns=source.stat.mtime_ns, sha256=source.sha256)
 
 
-def failure(path: Path, reason: str, *, source: images.Source | None = None) -> np.ndarray:
-    """Return the record of an image that failed, with its size, time and, where it was read, digest."""
-    stat = source.stat if source else images.stat_of(path) or images.Stat(0, 0)
+def failure(stat: images.Stat | None, reason: str, *, source: images.Source | None = None) -> np.ndarray:
+    """Return the record of an image that failed, with its size, time and, where it was read, digest.
+
+    Size and time are those before it was looked at, None where there was no file: what came since is to be looked at.
+    """
+    stat = source.stat if source else stat or images.Stat(0, 0)
     sha256 = source.sha256 if source else bytes(32).hex()
     return new_record(status=FAILED, size=stat.size, mtime_ns=stat.mtime_ns, sha256=sha256, reason=reason)

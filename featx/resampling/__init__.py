@@ -26,8 +26,8 @@ def loops_after(pixels: int) -> ModuleType | None:
     Returns
     -------
     module or None
-        None before enough pixels were counted, where numba is not installed or finds nowhere to keep what it compiles,
-        and where this Pillow resizes otherwise.
+        None before enough pixels were counted, where numba is not installed or cannot keep what it compiles, and where
+        this Pillow resizes otherwise.
     """
     global _seen, _loops
     with _lock:
@@ -42,5 +42,5 @@ def _ready() -> ModuleType | None:
     try:
         loops = importlib.import_module("featx.resampling.loops")
         return loops if loops.agrees() else None
-    except (ImportError, RuntimeError):  # the second is numba's, of a place to keep what it compiles
+    except Exception:  # numba is not here, cannot keep what it compiles, reads it damaged: all that is lost is time
         return None

@@ -21,10 +21,12 @@ import xxhash
 from featx import atomic, images
 from featx.engine import OnProgress, cores
 from featx.extraction import pictures
+from featx.extraction.inventory import DECODERS
 from featx.images import Normalisation, Transform
-from featx.provenance import digest_json
+from featx.provenance import digest_json, versions
 
 FORMAT = 1
+PASSING = ("timeout", "unreadable")  # how the reasons begin that may be gone the next time
 
 
 class Examples(NamedTuple):
@@ -128,9 +130,14 @@ def decoded(
 
 
 def _known(file: Path, shape: tuple[int, ...]) -> list[Any]:
-    """Return what is known of each row whose pixels are those that were written, None for the others."""
+    """Return what is known of each row whose pixels are those that were written, None for the others.
+
+    What may have passed since is not known: a disk that did not answer, rights, a decoder that died and is another now.
+    """
     try:
-        rows = [_Row(*row) for row in json.loads(_index(file).read_text(encoding="utf-8"))["rows"]]
+        index = json.loads(_index(file).read_text(encoding="utf-8"))
+        rows = [_Row(*row) for row in index["rows"]]
+        again = PASSING if index.get("decoders") == versions(DECODERS) else (*PASSING, "decoder_crash")
         values = np.memmap(file, dtype=np.uint8, mode="r", shape=shape)
     except (OSError, ValueError, KeyError, TypeError):
         return [None] * shape[0]
@@ -138,7 +145,8 @@ def _known(file: Path, shape: tuple[int, ...]) -> list[Any]:
         return [None] * shape[0]
     with ThreadPoolExecutor(cores()) as pool:
         hashes = list(pool.map(_hash, values))
-    return [row if row.hash == own else None for row, own in zip(rows, hashes, strict=True)]
+    kept = [row.hash == own and not row.reason.startswith(again) for row, own in zip(rows, hashes, strict=True)]
+    return [row if keep else None for row, keep in zip(rows, kept, strict=True)]
 
 
 def _index(file: Path) -> Path:
@@ -178,7 +186,7 @@ def _decode(
         os.replace(fresh, file)
     finally:
         fresh.unlink(missing_ok=True)
-    atomic.write_text(_index(file), json.dumps({"format": FORMAT, "rows": found}))
+    atomic.write_text(_index(file), json.dumps({"format": FORMAT, "decoders": versions(DECODERS), "rows": found}))
     return found
 
 
