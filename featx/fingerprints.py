@@ -185,6 +185,8 @@ def keep(dataset: Dataset, rows: Mapping[str, list[Any]], *, places: Places) -> 
 
 def restamp(dataset: Dataset, sources: Mapping[str, Source], *, places: Places) -> None:
     """Remember another size and time of files whose bytes are what they were, by path of the sample."""
+    if not sources:
+        return
     root, memo = dataset.root.resolve(), places.fingerprints(dataset.name)
     known = _read(memo)
     now = {str(root / path): source for path, source in sources.items()}

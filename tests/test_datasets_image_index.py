@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from featx import datasets
+from featx.datasets import image_index
 from featx.datasets.image_index import ImageIndex, find_tables
 from featx.errors import DataError
 
@@ -67,3 +69,18 @@ def test_tables_of_the_highest_level_are_found_and_copies_left_out(tmp_path):
         "a/T.csv",
         "b/t.csv",
     ]
+
+
+def test_opening_a_dataset_lists_each_folder_once_a_depth(tiny_demo, monkeypatch):
+    asked, below = [], image_index._below
+    monkeypatch.setattr(image_index, "_below", lambda *where: asked.append(where) or below(*where))
+    datasets.open_dataset(tiny_demo)
+    assert asked and len(asked) == len(set(asked))
+
+
+def test_a_listing_is_not_kept_beyond_the_opening(tmp_path):
+    with image_index.listed_once():
+        assert find_tables(tmp_path, [r"a\.csv"]) == []
+        (tmp_path / "a.csv").touch()
+        assert find_tables(tmp_path, [r"a\.csv"]) == []
+    assert find_tables(tmp_path, [r"a\.csv"]) == [tmp_path / "a.csv"]

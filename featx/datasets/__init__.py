@@ -11,6 +11,7 @@ from itertools import groupby, islice
 from pathlib import Path
 
 from featx.datasets.base import SYNTHETIC, Adapter, Columns, Dataset, Sample, from_table, image_files
+from featx.datasets.image_index import listed_once
 from featx.errors import DataError, UsageError
 from featx.shelf import Shelf
 
@@ -72,8 +73,9 @@ def open_dataset(
     labels = Path(columns.labels) if columns.labels is not None else data
     if not labels.exists():
         raise UsageError(f"there is no table of labels {str(labels)!r} (--labels)")
-    chosen = ADAPTERS[adapter] if adapter else _recognise(labels)
-    return chosen.read(data, columns=columns)
+    with listed_once():
+        chosen = ADAPTERS[adapter] if adapter else _recognise(labels)
+        return chosen.read(data, columns=columns)
 
 
 def _recognise(data: Path) -> Adapter:

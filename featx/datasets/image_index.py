@@ -6,15 +6,20 @@ Knows names of files, and their bytes only where two bear one name.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 
 from featx.datasets.base import image_files
 from featx.errors import DataError
 from featx.images import SUFFIXES
+
+_listings: ContextVar[dict[tuple[Path, int], list[Path]] | None] = ContextVar("listings", default=None)
 
 PACKED = (".jpg", ".jpeg", ".png", ".webp")
 SAMPLE = 4096  # bytes of each end of a packed file
@@ -114,7 +119,7 @@ def find_tables(data: Path, patterns: Iterable[str], *, depth: int = 3) -> list[
     for level in range(1, depth + 1):
         found = [
             path
-            for path in sorted(data.glob("/".join(["*"] * level)))
+            for path in _listing(data, level)
             if shape.fullmatch(path.name) and path.is_file() and not _hidden(path.relative_to(data))
         ]
         if found:
@@ -125,6 +130,39 @@ def find_tables(data: Path, patterns: Iterable[str], *, depth: int = 3) -> list[
 def find_first(data: Path, patterns: Iterable[str], *, depth: int = 3) -> list[Path]:
     """Return the files of the first pattern that has some, as :func:`find_tables` finds them."""
     return next(filter(None, (find_tables(data, [pattern], depth=depth) for pattern in patterns)), [])
+
+
+@contextmanager
+def listed_once() -> Iterator[None]:
+    """List each folder once while a dataset is opened, though each format looks there for tables of its own."""
+    token = _listings.set({})
+    try:
+        yield
+    finally:
+        _listings.reset(token)
+
+
+def _listing(data: Path, level: int) -> list[Path]:
+    """Return what lies so many folders down and is no image by its name, in order."""
+    kept = _listings.get()
+    found = kept.get((data, level)) if kept is not None else None
+    if found is None:
+        found = sorted(_below(data, level))
+        if kept is not None:
+            kept[data, level] = found
+    return found
+
+
+def _below(folder: Path | str, level: int) -> Iterator[Path]:
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        if level > 1:
+            yield from _below(entry.path, level - 1) if entry.is_dir() else ()
+        elif not entry.name.lower().endswith(SUFFIXES):
+            yield Path(entry.path)
 
 
 def _hidden(path: Path) -> bool:

@@ -50,7 +50,7 @@ class ImageFolder(PublishedSet):
     def find_tables(self, place: Path) -> list[Path]:
         """Return the tables of the highest level that has some; alike ones too: they name images of other folders."""
         for level in ("*", "*/*", "*/*/*"):
-            named = [path for path in sorted(place.glob(level)) if path.name.lower() == TABLE and path.is_file()]
+            named = sorted(path for path in place.glob(level) if path.name.lower() == TABLE and path.is_file())
             if found := [path for path in named if not _hidden(path.relative_to(place)) and _is_ours(path)]:
                 return found
         return []
