@@ -168,8 +168,11 @@ class Transform:
         if self.trim:
             whole = _upright_rgb(image)
             return lambda out: self._resize(trim_border(whole), out)
-        loops = self._loops(image)
-        pixels = _lent(image, data) if loops is not None or image.width * image.height >= jpeg.LARGE else None
+        plain = image.format == "JPEG" and image.mode in ("L", "RGB")
+        loops = self._loops(image) if plain else None
+        pixels = None
+        if loops is not None or (plain and image.width * image.height >= jpeg.LARGE):
+            pixels = jpeg.lent(data, width=image.width, height=image.height)
         if pixels is None:
             return functools.partial(self._resize, _upright_rgb(image))
         turned, box = _orientation(image), self._box(image.width, image.height)
@@ -181,13 +184,11 @@ class Transform:
         return resize
 
     def _loops(self, image: Image.Image) -> ModuleType | None:
-        """Return what resizes such an image sooner than Pillow, where there is such a thing and it pays by now."""
+        """Return what resizes a JPEG sooner than Pillow, where there is such a thing and it pays by now."""
         from featx import jpeg, resampling
 
         usual = self.antialias and self.interpolation == "bilinear" and image.width >= image.height
-        if not usual or not _plain_jpeg(image) or not jpeg.installed():
-            return None
-        return resampling.loops_after(image.width * image.height)
+        return resampling.loops_after(image.width * image.height) if usual and jpeg.installed() else None
 
     def _resize(self, image: Image.Image, out: np.ndarray) -> None:
         from PIL import Image
@@ -344,17 +345,6 @@ def _refuse_unread(image: Image.Image) -> None:
         raise ImageError("not_an_image", "a PostScript program")
     if image.width * image.height > MAX_PIXELS:
         raise ImageError("too_many_pixels", f"{image.width} x {image.height}, limit {MAX_PIXELS}")
-
-
-def _plain_jpeg(image: Image.Image) -> bool:
-    return image.format == "JPEG" and image.mode in ("L", "RGB")
-
-
-def _lent(image: Image.Image, data: bytes) -> np.ndarray | None:
-    """Return the pixels of an open JPEG, lent until this thread's next call; None where Pillow is to decode it."""
-    from featx import jpeg
-
-    return jpeg.lent(data, width=image.width, height=image.height) if _plain_jpeg(image) else None
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:

@@ -119,7 +119,7 @@ def find_tables(data: Path, patterns: Iterable[str], *, depth: int = 3) -> list[
     for level in range(1, depth + 1):
         found = [
             path
-            for path in _listing(data, level)
+            for path in listing(data, level)
             if shape.fullmatch(path.name) and path.is_file() and not _hidden(path.relative_to(data))
         ]
         if found:
@@ -142,7 +142,7 @@ def listed_once() -> Iterator[None]:
         _listings.reset(token)
 
 
-def _listing(data: Path, level: int) -> list[Path]:
+def listing(data: Path, level: int) -> list[Path]:
     """Return what lies so many folders down and is no image by its name, in order."""
     kept = _listings.get()
     found = kept.get((data, level)) if kept is not None else None

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from featx.datasets.base import SKIPPED_FOLDERS, Columns, Dataset, known_name
-from featx.datasets.image_index import ImageIndex
+from featx.datasets.image_index import ImageIndex, listing
 from featx.datasets.published import PublishedSet, Row
 from featx.datasets.table_dataset import LABEL_NAMES, SPLIT_NAMES, SPLIT_WORDS, Finder, group_names, kind_of
 from featx.datasets.tables import Table, header_of, read_table
@@ -49,8 +49,8 @@ class ImageFolder(PublishedSet):
 
     def find_tables(self, place: Path) -> list[Path]:
         """Return the tables of the highest level that has some; alike ones too: they name images of other folders."""
-        for level in ("*", "*/*", "*/*/*"):
-            named = sorted(path for path in place.glob(level) if path.name.lower() == TABLE and path.is_file())
+        for level in (1, 2, 3):
+            named = [path for path in listing(place, level) if path.name.lower() == TABLE and path.is_file()]
             if found := [path for path in named if not _hidden(path.relative_to(place)) and _is_ours(path)]:
                 return found
         return []

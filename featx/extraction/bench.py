@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from featx.runtime.folding import fold_batch_norm
 
 if TYPE_CHECKING:
     from torch import nn
+
+T = TypeVar("T")
 
 INFERRING = -2  # no row: the network is at work
 
@@ -163,13 +165,7 @@ def decoded_alone(job: Task, item: Item) -> None:
 
 def looked_at(job: Look, item: Item) -> tuple[np.ndarray, list[Any] | None]:
     """Return the record of an image and its fingerprint; one that fails has a reason instead."""
-    path, source = job.root / item.path, None
-    before = images.stat_of(path)
-    try:
-        source = images.read(path)
-        return record_of(source), fingerprints.row_or_refusal(source)
-    except ImageError as error:
-        return failure(before, str(error), source=source), None
+    return _tried(job.root / item.path, fingerprints.row_or_refusal)
 
 
 def load(job: Job, item: Item, *, out: np.ndarray) -> tuple[np.ndarray, list[Any] | None]:
@@ -186,12 +182,21 @@ def load(job: Job, item: Item, *, out: np.ndarray) -> tuple[np.ndarray, list[Any
 
 def pictured(job: Job | Picture, item: Item, *, out: np.ndarray) -> tuple[np.ndarray, images.Source | None]:
     """Decode an image into ``out``; return its record and what was read. One that fails leaves a reason and no more."""
-    path, source = job.root / item.path, None
-    before = images.stat_of(path)
+
+    def decode(source: images.Source) -> images.Source:
+        job.transform.into(source.data, out)
+        return source
+
+    return _tried(job.root / item.path, decode)
+
+
+def _tried(path: Path, use: Callable[[images.Source], T]) -> tuple[np.ndarray, T | None]:
+    """Read an image and use it; return its record and what came of it, or the record of its failure."""
+    before, source = images.stat_of(path), None
     try:
         source = images.read(path)
-        job.transform.into(source.data, out)
-        return record_of(source), source
+        found = use(source)
+        return record_of(source), found
     except ImageError as error:
         return failure(before, str(error), source=source), None
 
